@@ -1,0 +1,134 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+/// House settings for every Swift target: upcoming features on, warnings are errors.
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .unsafeFlags(["-warnings-as-errors"]),
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioHTTPTypesHTTP1 = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let swiftProtobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "apus",
+    products: [
+        .executable(name: "apus", targets: ["apus"]),
+        .executable(name: "apusd", targets: ["apusd"]),
+        .executable(name: "apus-runtime", targets: ["apus-runtime"]),
+        .library(name: "CRIU", targets: ["CRIU"]),
+        .library(name: "ApusClient", targets: ["ApusAPI", "ApusClient"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // The kernel's face.
+        .target(name: "CLinux"),
+        .systemLibrary(
+            name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: house),
+
+        // CRIU, and what starts, restores and watches one container.
+        .target(name: "CRIU", dependencies: ["LinuxSystem", swiftProtobuf], exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "ContainerRuntime", dependencies: ["LinuxSystem", "CRIU", "CSeccomp"],
+            swiftSettings: house),
+        .executableTarget(
+            name: "apus-runtime", dependencies: ["ContainerRuntime"], swiftSettings: house),
+
+        // What the daemon keeps.
+        .target(name: "Storage", dependencies: ["LinuxSystem"], swiftSettings: house),
+        .target(name: "Images", dependencies: ["Storage", "LinuxSystem", crypto, yams], swiftSettings: house),
+        .target(
+            name: "Checkpoint",
+            dependencies: ["CRIU", "ContainerRuntime", "Storage", "LinuxSystem", crypto],
+            swiftSettings: house),
+
+        // REST.
+        .target(name: "ApusAPI", swiftSettings: house),
+        .target(
+            name: "ApusCore",
+            dependencies: [
+                "ApusAPI", "Checkpoint", "ContainerRuntime", "CRIU", "Images", "LinuxSystem",
+                "Storage", crypto, grdb, logging, yams,
+            ],
+            swiftSettings: house),
+        .target(
+            name: "ApusServer",
+            dependencies: [
+                "ApusAPI", "ApusCore", "LinuxSystem", hummingbird, hummingbirdCore, httpTypes, logging,
+                nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1, nioPosix, nioWebSocket, serviceLifecycle,
+            ],
+            swiftSettings: house),
+        .executableTarget(
+            name: "apusd",
+            dependencies: ["ApusServer", "ApusCore", argumentParser, logging], swiftSettings: house),
+        .target(
+            name: "ApusClient",
+            dependencies: [
+                "ApusAPI", asyncHTTPClient, nioCore, nioHTTP1, nioPosix, nioWebSocket,
+            ],
+            swiftSettings: house),
+        .target(
+            name: "ApusCommands",
+            dependencies: ["ApusAPI", "ApusClient", "LinuxSystem", argumentParser, yams], swiftSettings: house),
+        .executableTarget(name: "apus", dependencies: ["ApusCommands"], swiftSettings: house),
+
+        // Measuring.
+        .executableTarget(
+            name: "apus-bench", dependencies: ["ApusAPI", "ApusClient", "LinuxSystem", argumentParser], path: "Benchmarks",
+            exclude: ["RESULTS.md"], swiftSettings: house),
+
+        // Tests: one target per library, and the real programs driven as a user would.
+        .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: house),
+        .testTarget(name: "CRIUTests", dependencies: ["CRIU", "LinuxSystem"], swiftSettings: house),
+        .testTarget(
+            name: "ContainerRuntimeTests", dependencies: ["ContainerRuntime", "LinuxSystem"],
+            swiftSettings: house),
+        .testTarget(name: "StorageTests", dependencies: ["Storage", "LinuxSystem"], swiftSettings: house),
+        .testTarget(name: "ImagesTests", dependencies: ["Images", "Storage", "LinuxSystem"], swiftSettings: house),
+        .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "CRIU", "LinuxSystem"], swiftSettings: house),
+        .testTarget(name: "ApusAPITests", dependencies: ["ApusAPI"], swiftSettings: house),
+        .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusAPI"], swiftSettings: house),
+        .testTarget(
+            name: "ApusServerTests",
+            dependencies: ["ApusServer", "ApusCore", "ApusAPI", "ApusClient"], swiftSettings: house),
+        .testTarget(name: "ApusClientTests", dependencies: ["ApusClient", "ApusAPI"], swiftSettings: house),
+        .testTarget(
+            name: "ApusCommandsTests", dependencies: ["ApusCommands", "ApusClient", "ApusAPI"],
+            swiftSettings: house),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["ApusAPI", "ApusClient", "LinuxSystem"],
+            path: "Tests/Integration", swiftSettings: house),
+    ]
+)
