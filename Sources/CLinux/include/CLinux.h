@@ -1,1 +1,157 @@
+// The kernel calls Swift cannot make itself: variadic, macro-laden, or made between fork and exec.
 #pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+// No <sys/types.h> here: its types would then count as this module's, and could not be used in public Swift.
+
+// All functions return -1 and set errno on failure, unless said otherwise.
+
+// ---- Constants that older headers lack, or that are macros Swift does not import.
+#define APUS_OPEN_TREE_CLONE 1u
+#define APUS_OPEN_TREE_CLOEXEC 02000000u
+#define APUS_AT_RECURSIVE 0x8000u
+#define APUS_AT_EMPTY_PATH 0x1000u
+#define APUS_AT_SYMLINK_NOFOLLOW 0x100u
+#define APUS_MOUNT_ATTR_IDMAP 0x00100000ull
+#define APUS_MOUNT_ATTR_RDONLY 0x00000001ull
+#define APUS_RESOLVE_NO_XDEV 0x01ull
+#define APUS_RESOLVE_NO_MAGICLINKS 0x02ull
+#define APUS_RESOLVE_NO_SYMLINKS 0x04ull
+#define APUS_RESOLVE_BENEATH 0x08ull
+#define APUS_RESOLVE_IN_ROOT 0x10ull
+#define APUS_CLONE_NEWTIME 0x00000080u
+#define APUS_CLONE_NEWNS 0x00020000u
+#define APUS_CLONE_NEWCGROUP 0x02000000u
+#define APUS_CLONE_NEWUTS 0x04000000u
+#define APUS_CLONE_NEWIPC 0x08000000u
+#define APUS_CLONE_NEWUSER 0x10000000u
+#define APUS_CLONE_NEWPID 0x20000000u
+#define APUS_CLONE_NEWNET 0x40000000u
+#define APUS_CLONE_PARENT 0x00008000u
+#define APUS_CLONE_INTO_CGROUP 0x200000000ull
+
+// ---- Plain system calls.
+int apus_open_tree(int dirfd, const char *path, unsigned flags);
+int apus_move_mount(int from_dirfd, const char *from, int to_dirfd, const char *to);
+int apus_mount_setattr(int dirfd, const char *path, unsigned flags, uint64_t set, uint64_t clear,
+                       uint64_t propagation, int userns_fd);
+int apus_fsopen(const char *filesystem);
+int apus_fsconfig_string(int fd, const char *key, const char *value);
+int apus_fsconfig_create(int fd);
+int apus_fsmount(int fd, uint64_t attributes);
+int apus_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+int apus_pivot_root(const char *new_root, const char *put_old);
+int apus_setns(int fd, int flags);
+int apus_unshare(int flags);
+int apus_pidfd_open(int32_t pid, unsigned flags);
+int apus_pidfd_send_signal(int pidfd, int signal);
+int apus_pidfd_getfd(int pidfd, int target);
+int apus_close_range(unsigned first, unsigned last, unsigned flags);
+int apus_memfd_create(const char *name, unsigned flags);
+int apus_name_to_handle_at(int dirfd, const char *path, int32_t *type, uint8_t *handle, unsigned *length,
+                           int *mount_id, int flags);
+
+// Like fork(), but with clone flags. Only for single-threaded callers.
+int32_t apus_fork(unsigned long flags);
+// Raw getpid(), which a child of apus_fork can trust.
+int32_t apus_getpid(void);
+
+int apus_ioctl_int(int fd, unsigned long request, int value);
+int apus_ioctl_pointer(int fd, unsigned long request, void *pointer);
+unsigned long apus_ficlone_request(void);
+int apus_winsize_set(int fd, unsigned short rows, unsigned short columns);
+int apus_winsize_get(int fd, unsigned short *rows, unsigned short *columns);
+int apus_pty_peer(int master, int flags);
+int apus_pty_unlock(int master);
+int apus_pty_number(int master);
+int apus_set_controlling_terminal(int fd);
+
+// waitid on a pidfd or pid. how: 0 = no news (WNOHANG), 1 = exited with status, 2 = killed by signal.
+int apus_wait_pidfd(int pidfd, int nohang, int *how, int *status);
+int32_t apus_wait_any(int nohang, int *how, int *status);
+
+int apus_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+int apus_capability_drop_bounding(int capability);
+int apus_capabilities_set(uint64_t effective, uint64_t permitted, uint64_t inheritable);
+// Loads a ready-made BPF program (an array of struct sock_filter) as the seccomp filter of this thread.
+int apus_seccomp_load(const void *program, size_t bytes);
+
+int apus_sched_setaffinity(int32_t tid, const uint8_t *mask, size_t bytes);
+// Returns the number of bytes the kernel filled in.
+int apus_sched_getaffinity(int32_t tid, uint8_t *mask, size_t bytes);
+
+// A signalfd for the given signals; they are blocked as well.
+int apus_signalfd(const int *signals, size_t count);
+void apus_unblock_all_signals(void);
+int apus_sigrtmin(void);
+
+// ---- File descriptors over unix sockets. fds received beyond `capacity` are closed.
+intptr_t apus_send_fds(int socket, const void *data, size_t length, const int *fds, size_t count, int flags);
+intptr_t apus_receive_fds(int socket, void *data, size_t length, int *fds, size_t capacity, size_t *count,
+                         int flags, int *message_flags);
+int apus_peer_credentials(int socket, int32_t *pid, uint32_t *uid, uint32_t *gid);
+int apus_unix_socket(int type);
+int apus_unix_bind(int socket, const char *path);
+int apus_unix_connect(int socket, const char *path);
+
+// ---- Starting a program from a process with many threads: nothing but system calls between clone and exec.
+struct apus_spawn_mount {
+    const char *source, *target, *type, *options;
+    unsigned long flags;
+};
+
+struct apus_spawn {
+    const char *path;
+    char *const *argv;
+    char *const *envp;
+    const char *cwd;               // or NULL
+    const int *fd_sources;         // fd_sources[i] becomes fd_targets[i]; everything else is closed
+    const int *fd_targets;         // ascending
+    size_t fd_count;
+    int new_session;
+    int private_mounts;            // unshare the mount namespace, then make the mounts below in it
+    const struct apus_spawn_mount *mounts;
+    size_t mount_count;
+    const char *const *cgroup_procs; // "0" is written to each, first of all
+    size_t cgroup_count;
+    const int *join_fds;           // setns() to each, in this order
+    size_t join_count;
+    int unshare_flags;             // after joining the cgroups
+    int parent_death_signal;       // 0 for none
+    int change_user;
+    uint32_t uid;
+    uint32_t gid;
+    // Results.
+    int pidfd;
+    int failed_step;               // see apus_spawn_step
+};
+
+// The name of the step that failed, for error messages.
+const char *apus_spawn_step(int step);
+int32_t apus_spawn_start(struct apus_spawn *request);
+
+// ---- Network namespaces.
+// Brings `lo` of the current network namespace up.
+int apus_loopback_up(void);
+
+// ---- User namespaces.
+// Starts a process that does nothing in a user namespace of its own, so that its maps can be written and the
+// namespace opened. End it with apus_userns_release.
+struct apus_userns_holder {
+    int32_t pid;
+    void *stack;
+};
+int apus_userns_hold(struct apus_userns_holder *holder);
+void apus_userns_release(struct apus_userns_holder *holder);
+
+// ---- Calls that glibc only declares for _GNU_SOURCE.
+int apus_pipe(int ends[2]);
+int apus_accept(int listener);
+int apus_umount(const char *target, int lazy);
+int apus_setgroups(size_t count, const uint32_t *groups);
+int apus_setresuid(uint32_t uid);
+int apus_setresgid(uint32_t gid);
+char **apus_environment(void);
+void apus_error_text(int code, char *room, size_t length);
