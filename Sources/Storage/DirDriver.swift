@@ -1,0 +1,244 @@
+import CStorage
+import Glibc
+import LinuxSystem
+
+/// A pool that is a plain directory: works on every file system, and shares blocks between copies (reflinks) where the
+/// file system can.
+///
+/// Everything is made in `staging/` and renamed into place when it is whole; what is deleted is renamed into
+/// `staging/` first. So a name stands for a whole volume or for nothing, also after a crash.
+public struct DirDriver: StorageDriver {
+    /// `dir`.
+    public let driver = "dir"
+    /// The pool's directory.
+    public let poolPath: String
+
+    /// The pool at a path; make it with `createPool`.
+    public init(path: String) { poolPath = path }
+
+    /// The pool's directories can be passed by everybody (containers run as users of the host) but not listed.
+    private static let poolMode: mode_t = 0o711
+    /// A volume is for root alone: a container's root can make setuid files in it that are root's on the host. The
+    /// container itself comes in by a mount of its own.
+    static let volumeMode: mode_t = 0o700
+
+    public func createPool() async throws {
+        try await blocking("create storage pool \(poolPath)") {
+            try Files.makeDirectories(poolPath, mode: Self.poolMode)
+            for name in ["containers", "images", "snapshots", "staging"] {
+                try Self.makeDirectory("\(poolPath)/\(name)", mode: Self.poolMode)
+            }
+        }
+    }
+
+    public func deletePool() async throws {
+        try await blocking("delete storage pool \(poolPath)") {
+            for name in ["snapshots", "containers", "images", "staging"] {
+                try TreeRemover.remove("\(poolPath)/\(name)")
+            }
+            if rmdir(poolPath) != 0 && errno != ENOENT { throw FileFailure("remove", poolPath, errno) }
+        }
+    }
+
+    public func directory(of volume: Volume) -> String { "\(poolPath)/\(volume.relativePath)" }
+
+    public func exists(_ volume: Volume) -> Bool { Files.isDirectory(directory(of: volume)) }
+
+    public func volumes() async throws -> [Volume] {
+        try await blocking("list the volumes of \(poolPath)") {
+            var result: [Volume] = try Files.names(in: "\(poolPath)/images").sorted().map { .image(fingerprint: $0) }
+            result += try Files.names(in: "\(poolPath)/containers").sorted().map { .container($0) }
+            for container in try Files.names(in: "\(poolPath)/snapshots").sorted() {
+                result += try Files.names(in: "\(poolPath)/snapshots/\(container)").sorted().map {
+                    .snapshot(container: container, name: $0)
+                }
+            }
+            return result
+        }
+    }
+
+    public func create(_ volume: Volume, fill: @Sendable (_ directory: String) async throws -> Void) async throws {
+        try volume.validate()
+        try requireAbsent(volume)
+        let place = try StagingPlace(pool: poolPath)
+        do {
+            try await fill(place.volume)
+            try await blocking("create \(volume)") { try place.install(as: directory(of: volume)) }
+        } catch {
+            await place.discard()
+            throw StorageError.wrapping(error, doing: "cannot create \(volume)", in: poolPath)
+        }
+    }
+
+    public func copy(_ source: Volume, to destination: Volume) async throws {
+        try destination.validate()
+        try requirePresent(source)
+        try requireAbsent(destination)
+        try await create(destination) { directory in
+            try await blocking("copy \(source) to \(destination)") {
+                _ = try TreeCopier.copy(self.directory(of: source), to: directory)
+            }
+        }
+    }
+
+    public func beginSnapshot(of container: String, named name: String) async throws -> any SnapshotSession {
+        let source = Volume.container(container)
+        let snapshot = Volume.snapshot(container: container, name: name)
+        try snapshot.validate()
+        try requirePresent(source)
+        try requireAbsent(snapshot)
+        return try await DirSnapshotSession.begin(driver: self, source: source, snapshot: snapshot)
+    }
+
+    public func stage(_ source: Volume, for container: String) async throws -> any StagedVolume {
+        try requirePresent(source)
+        try requirePresent(.container(container))
+        let place = try StagingPlace(pool: poolPath, container: container)
+        do {
+            try await blocking("copy \(source) for container \(container)") {
+                _ = try TreeCopier.copy(directory(of: source), to: place.volume)
+            }
+        } catch {
+            await place.discard()
+            throw error
+        }
+        return DirStagedVolume(container: container, live: directory(of: .container(container)), place: place)
+    }
+
+    public func staged(for container: String) async -> (any StagedVolume)? {
+        guard let place = StagingPlace.find(pool: poolPath, container: container), Files.isDirectory(place.volume)
+        else { return nil }
+        return DirStagedVolume(container: container, live: directory(of: .container(container)), place: place)
+    }
+
+    public func restore(container: String, from source: Volume) async throws {
+        let staged = try await stage(source, for: container)
+        do {
+            try await staged.swap()
+        } catch {
+            await staged.discard()
+            throw error
+        }
+        await staged.discard()
+    }
+
+    public func rename(_ volume: Volume, to newName: String) async throws {
+        let renamed: Volume =
+            switch volume {
+            case .image: .image(fingerprint: newName)
+            case .container: .container(newName)
+            case .snapshot(let container, _): .snapshot(container: container, name: newName)
+            }
+        try renamed.validate()
+        try requirePresent(volume)
+        try requireAbsent(renamed)
+        try await blocking("rename \(volume) to \(newName)") {
+            if case .container(let name) = volume {
+                let from = "\(poolPath)/snapshots/\(name)"
+                let to = "\(poolPath)/snapshots/\(newName)"
+                // An empty directory may be left of a container of that name.
+                rmdir(to)
+                let hasSnapshots = Files.isDirectory(from)
+                if hasSnapshots { try checked(cstorage_rename_new(from, to), "rename", from) }
+                do {
+                    try checked(
+                        cstorage_rename_new(directory(of: volume), directory(of: renamed)), "rename",
+                        directory(of: volume))
+                } catch {
+                    if hasSnapshots { _ = cstorage_rename_new(to, from) }
+                    throw error
+                }
+            } else {
+                try checked(
+                    cstorage_rename_new(directory(of: volume), directory(of: renamed)), "rename",
+                    directory(of: volume))
+            }
+        }
+    }
+
+    public func delete(_ volume: Volume) async throws {
+        try requirePresent(volume)
+        let place = try StagingPlace(pool: poolPath)
+        do {
+            try await blocking("delete \(volume)") {
+                try checked(
+                    cstorage_rename_new(directory(of: volume), place.directory + "/deleted"), "rename",
+                    directory(of: volume))
+                if case .container(let name) = volume {
+                    let snapshots = "\(poolPath)/snapshots/\(name)"
+                    if rmdir(snapshots) != 0 && errno != ENOENT {
+                        try checked(
+                            cstorage_rename_new(snapshots, place.directory + "/snapshots"), "rename", snapshots)
+                    }
+                }
+                if case .snapshot(let container, _) = volume { rmdir("\(poolPath)/snapshots/\(container)") }
+            }
+        } catch {
+            await place.discard()
+            throw error
+        }
+        // The volume is gone for its users; what cannot be removed now is removed by `removeLeftovers`.
+        try await blocking("remove the files of \(volume)") { try TreeRemover.remove(place.directory) }
+    }
+
+    public func usage(of volume: Volume) async throws -> UInt64 {
+        try requirePresent(volume)
+        return try await blocking("measure \(volume)") { try TreeUsage.measure(directory(of: volume)) }
+    }
+
+    public func space() throws -> PoolSpace {
+        var figures = statvfs()
+        do {
+            try posix(statvfs(poolPath, &figures), "statvfs", poolPath)
+        } catch {
+            throw StorageError.wrapping(error, doing: "cannot measure storage pool \(poolPath)", in: poolPath)
+        }
+        let block = UInt64(figures.f_frsize)
+        return PoolSpace(
+            total: UInt64(figures.f_blocks) * block, available: UInt64(figures.f_bavail) * block,
+            inodes: UInt64(figures.f_files), availableInodes: UInt64(figures.f_favail))
+    }
+
+    public func removeLeftovers() async throws -> [String] {
+        try await blocking("clean up storage pool \(poolPath)") {
+            let staging = "\(poolPath)/staging"
+            guard Files.isDirectory(staging) else { return [] }
+            let names = try Files.names(in: staging).sorted()
+            for name in names { try TreeRemover.remove("\(staging)/\(name)") }
+            return names.map { "\(staging)/\($0)" }
+        }
+    }
+
+    /// Runs blocking work of this pool, and says what was being done when it fails.
+    func blocking<Result: Sendable>(
+        _ action: String, _ body: @escaping @Sendable () throws -> Result
+    ) async throws -> Result {
+        do {
+            return try await Blocking.run(body)
+        } catch {
+            throw StorageError.wrapping(error, doing: "cannot \(action)", in: poolPath)
+        }
+    }
+
+    private func requirePresent(_ volume: Volume) throws {
+        try volume.validate()
+        if !exists(volume) {
+            throw StorageError(.notFound, "\(volume) is not in storage pool \(poolPath)")
+        }
+    }
+
+    private func requireAbsent(_ volume: Volume) throws {
+        if Files.exists(directory(of: volume)) {
+            throw StorageError(.alreadyExists, "\(volume) exists already in storage pool \(poolPath)")
+        }
+    }
+
+    /// Makes a directory, and sets its mode whatever the umask. One that exists keeps its own.
+    static func makeDirectory(_ path: String, mode: mode_t) throws {
+        if mkdir(path, mode) != 0 {
+            if errno == EEXIST { return }
+            throw FileFailure("make directory", path, errno)
+        }
+        try posix(chmod(path, mode), "change mode of", path)
+    }
+}

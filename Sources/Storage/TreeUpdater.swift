@@ -1,0 +1,306 @@
+import CStorage
+import Glibc
+
+/// Brings a copy up to date with its source by the table of what was copied: one walk over the source that looks at
+/// every inode and touches only what has changed. Runs while the container stands still, so every system call counts.
+final class TreeUpdater: @unchecked Sendable {
+    private enum Job {
+        /// A directory of the source with what was copied of it (an empty table: all of it is new).
+        case directory(SourceDirectory?, name: String, stat: FileStat, table: CopiedDirectory)
+        /// A large file that has changed: worked on beside the rest of its directory.
+        case file(SourceDirectory, name: String, stat: FileStat, inPlace: Bool)
+    }
+
+    private let source: Int32
+    private let target: Int32
+    private let trash: Int32
+    private let reflinks: Reflinks
+    private let lock = Lock()
+    private var report = PassReport()
+    private var linked: [LinkedName] = []
+    private var trashed = 0
+    private var mount: UInt64 = 0
+
+    /// Updates `target`, the copy of `source`; directories that are gone are moved into `trash`, to be removed when
+    /// there is time.
+    init(source: Int32, target: Int32, trash: Int32, reflinks: Reflinks) {
+        self.source = source
+        self.target = target
+        self.trash = trash
+        self.reflinks = reflinks
+    }
+
+    /// Walks the source once.
+    func update(_ table: CopiedDirectory) throws -> PassReport {
+        let clock = ContinuousClock()
+        let start = clock.now
+        let stat = try FileStat.of(source, ".")
+        mount = stat.mount
+        let queue = WorkQueue<Job>([.directory(nil, name: "", stat: stat, table: table)])
+        try queue.run(context: { Worker(self) }) { worker, job in
+            switch job {
+            case .directory(let parent, let name, let stat, let table):
+                try worker.updateDirectory(parent, name, stat, table, queue: queue)
+            case .file(let directory, let name, let stat, let inPlace):
+                let copy = try Self.openDirectory(target, directory.path)
+                defer { close(copy) }
+                try name.withCString { try worker.copyFile($0, stat, directory, into: copy, inPlace: inPlace) }
+                try worker.stamp(directory, copy)
+            }
+        }
+        try LinkedName.apply(linked, source: source, target: target, reflinks: reflinks, report: &report)
+        report.duration = clock.now - start
+        return report
+    }
+
+    /// What a worker has of its own.
+    private final class Worker {
+        private static let largeFile: Int64 = 1 << 20
+
+        private let updater: TreeUpdater
+        private var data: DataCopier
+        private let attributes = AttributeCopier()
+        private let entryBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+        private var report = PassReport()
+
+        init(_ updater: TreeUpdater) {
+            self.updater = updater
+            data = DataCopier(reflinks: updater.reflinks)
+        }
+
+        deinit {
+            report.bytes = data.bytes
+            updater.add(report)
+            entryBuffer.deallocate()
+        }
+
+        func updateDirectory(
+            _ parent: SourceDirectory?, _ name: String, _ stat: FileStat, _ table: CopiedDirectory,
+            queue: WorkQueue<Job>
+        ) throws {
+            let directory =
+                if let parent { try SourceDirectory(parent, name, stat) } else {
+                    try SourceDirectory(root: updater.source, stat)
+                }
+            let isSame = CopiedEntry(table.stat, isUncertain: false).matches(stat)
+            var jobs: [Job] = []
+            var copy = LazyDirectory(root: updater.target, path: directory.path)
+            defer { copy.close() }
+            if isSame {
+                try table.forEach { entry, name in
+                    report.entries += 1
+                    guard let now = try FileStat.find(directory.descriptor, name) else {
+                        throw StorageError(
+                            .unstable, "\(directory.path)\(String(cString: name)) vanished while its volume should stand still")
+                    }
+                    try updateEntry(name, now, entry, table, directory, &copy, &jobs)
+                }
+            } else {
+                try updateNames(table, directory, &copy, &jobs)
+                try directory.path.withCString {
+                    try attributes.copy(
+                        from: directory.descriptor, to: copy.descriptor(), stat: stat, isNew: false, path: $0)
+                }
+                report.copied += 1
+            }
+            queue.add(jobs)
+        }
+
+        /// Works on a directory whose own times have changed: names may have come and gone.
+        private func updateNames(
+            _ table: CopiedDirectory, _ directory: SourceDirectory, _ copy: inout LazyDirectory, _ jobs: inout [Job]
+        ) throws {
+            var known = table.byName()
+            var seen: [(name: String, stat: FileStat, entry: CopiedEntry?)] = []
+            try forEachEntry(of: directory.descriptor, buffer: entryBuffer, path: directory.path) { name, type in
+                if type == UInt8(DT_SOCK) { return }
+                guard let stat = try FileStat.find(directory.descriptor, name), !stat.isSocket else { return }
+                let text = String(cString: name)
+                seen.append((text, stat, known.removeValue(forKey: text)))
+            }
+            for (name, entry) in known { try remove(name, entry, &copy) }
+            for (name, stat, entry) in seen {
+                report.entries += 1
+                try name.withCString { name in
+                    if let entry {
+                        try updateEntry(name, stat, entry, table, directory, &copy, &jobs)
+                    } else {
+                        try addEntry(name, stat, directory, &copy, &jobs)
+                    }
+                }
+            }
+        }
+
+        /// Compares an entry with what was copied of it.
+        private func updateEntry(
+            _ name: UnsafePointer<CChar>, _ stat: FileStat, _ entry: CopiedEntry, _ table: CopiedDirectory,
+            _ directory: SourceDirectory, _ copy: inout LazyDirectory, _ jobs: inout [Job]
+        ) throws {
+            if stat.isDirectory, entry.inode == stat.ino, let below = table.directory(entry) {
+                if entry.isUncertain { below.stat.ctime_nsec = .max }
+                if stat.mount == updater.mount {
+                    jobs.append(.directory(directory, name: String(cString: name), stat: stat, table: below))
+                }
+                return
+            }
+            if entry.matches(stat) { return }
+            if stat.isRegular && stat.nlink > 1 {
+                // All names of this inode come along here, as its change shows under each.
+                updater.addLinked(directory, name, stat)
+                return
+            }
+            report.copied += 1
+            if entry.isSameFile(stat) {
+                try addFile(name, stat, directory, &copy, &jobs, inPlace: true)
+                return
+            }
+            try remove(String(cString: name), entry, &copy)
+            try addEntry(name, stat, directory, &copy, &jobs)
+            try stamp(directory, copy.descriptor())
+        }
+
+        /// Makes an entry that the copy does not have.
+        private func addEntry(
+            _ name: UnsafePointer<CChar>, _ stat: FileStat, _ directory: SourceDirectory,
+            _ copy: inout LazyDirectory, _ jobs: inout [Job]
+        ) throws {
+            report.copied += 1
+            if stat.isRegular && stat.nlink > 1 {
+                updater.addLinked(directory, name, stat)
+                return
+            }
+            if stat.isRegular {
+                try addFile(name, stat, directory, &copy, &jobs, inPlace: false)
+                return
+            }
+            try EntryMaker.make(name, stat, from: directory.descriptor, in: copy.descriptor())
+            if stat.isDirectory {
+                jobs.append(.directory(directory, name: String(cString: name), stat: stat, table: CopiedDirectory()))
+            } else {
+                try attributes.copySpecial(
+                    from: directory.descriptor, to: copy.descriptor(), name: name, stat: stat)
+            }
+        }
+
+        private func addFile(
+            _ name: UnsafePointer<CChar>, _ stat: FileStat, _ directory: SourceDirectory,
+            _ copy: inout LazyDirectory, _ jobs: inout [Job], inPlace: Bool
+        ) throws {
+            if stat.size >= Self.largeFile {
+                jobs.append(.file(directory, name: String(cString: name), stat: stat, inPlace: inPlace))
+            } else {
+                try copyFile(name, stat, directory, into: copy.descriptor(), inPlace: inPlace)
+            }
+        }
+
+        func copyFile(
+            _ name: UnsafePointer<CChar>, _ stat: FileStat, _ directory: SourceDirectory, into copy: Int32,
+            inPlace: Bool
+        ) throws {
+            let file = try FileMaker.openSource(directory.descriptor, name)
+            defer { close(file) }
+            let made = try FileMaker.openTarget(copy, name, inPlace: inPlace)
+            defer { close(made) }
+            if inPlace {
+                try data.update(made, from: file, stat: stat, path: name)
+            } else {
+                try data.fill(made, from: file, stat: stat, path: name)
+            }
+            try attributes.copy(from: file, to: made, stat: stat, isNew: false, path: name)
+        }
+
+        /// Removes an entry of the copy: a file at once, a directory by moving it out of the way.
+        private func remove(_ name: String, _ entry: CopiedEntry, _ copy: inout LazyDirectory) throws {
+            report.removed += 1
+            if entry.subdirectory >= 0 {
+                try posix(
+                    renameat(copy.descriptor(), name, updater.trash, updater.nextTrashName()), "remove", name)
+            } else {
+                try posix(unlinkat(copy.descriptor(), name, 0), "remove", name)
+            }
+        }
+
+        /// Gives a directory of the copy its times again after a name was made in it.
+        func stamp(_ directory: SourceDirectory, _ copy: Int32) throws {
+            try FileMaker.setTimes(copy, directory.stat)
+        }
+    }
+
+    private func add(_ part: PassReport) {
+        lock.with {
+            report.entries += part.entries
+            report.copied += part.copied
+            report.removed += part.removed
+            report.bytes += part.bytes
+        }
+    }
+
+    private func addLinked(_ directory: SourceDirectory, _ name: UnsafePointer<CChar>, _ stat: FileStat) {
+        lock.with {
+            linked.append(
+                LinkedName(
+                    directory: directory.path, directoryStat: directory.stat, name: String(cString: name), stat: stat))
+        }
+    }
+
+    private func nextTrashName() -> String {
+        lock.with {
+            trashed += 1
+            return String(trashed)
+        }
+    }
+
+    /// Opens a directory by its path below another, following no symlink, however long the path is.
+    static func openDirectory(_ root: Int32, _ path: String) throws -> Int32 {
+        var current = try posix(openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open", path)
+        for part in path.split(separator: "/") {
+            let next = openat(current, String(part), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+            let reason = errno
+            close(current)
+            if next < 0 { throw FileFailure("open", path, reason) }
+            current = next
+        }
+        return current
+    }
+}
+
+/// A directory of the source, open as long as a job below needs it.
+final class SourceDirectory: Sendable {
+    let descriptor: Int32
+    let path: String
+    let stat: FileStat
+
+    init(root: Int32, _ stat: FileStat) throws {
+        descriptor = try posix(fcntl(root, F_DUPFD_CLOEXEC, 3), "open", "the volume")
+        path = ""
+        self.stat = stat
+    }
+
+    init(_ parent: SourceDirectory, _ name: String, _ stat: FileStat) throws {
+        path = parent.path + name + "/"
+        self.stat = stat
+        descriptor = openat(parent.descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        if descriptor < 0 { throw FileFailure("open", path, errno) }
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+}
+
+/// A directory of the copy, opened when something in it has to change.
+private struct LazyDirectory {
+    let root: Int32
+    let path: String
+    private var opened: Int32 = -1
+
+    init(root: Int32, path: String) {
+        self.root = root
+        self.path = path
+    }
+
+    mutating func descriptor() throws -> Int32 {
+        if opened < 0 { opened = try TreeUpdater.openDirectory(root, path) }
+        return opened
+    }
+
+    func close() { if opened >= 0 { Glibc.close(opened) } }
+}
