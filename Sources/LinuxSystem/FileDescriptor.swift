@@ -115,6 +115,26 @@ public final class FileDescriptor: Sendable {
         return (FileDescriptor(owning: ends[0]), FileDescriptor(owning: ends[1]))
     }
 
+    /// A file that lies in memory alone.
+    public static func memory(named name: String) throws -> FileDescriptor {
+        FileDescriptor(
+            owning: try check("memfd_create", "make a file in memory") { apus_memfd_create(name, 1) })
+    }
+
+    /// Reads the whole file from its beginning, but no more than `limit` bytes.
+    public func readFromStart(limit: Int = 64 << 20) throws -> [UInt8] {
+        _ = lseek(rawValue, 0, SEEK_SET)
+        return try readAll(limit: limit)
+    }
+
     /// `/proc/self/fd/N`: a path for calls that take no descriptor.
     public var procPath: String { "/proc/self/fd/\(rawValue)" }
+}
+
+/// Flags of open(2) that glibc keeps for those who ask for GNU extensions.
+public enum OpenFlags {
+    /// Only a place in the tree: nothing is opened (O_PATH).
+    public static let path: Int32 = 0o10000000
+    /// A file without a name (O_TMPFILE).
+    public static let temporary: Int32 = 0o20000000 | O_DIRECTORY
 }

@@ -85,3 +85,37 @@ private final class ReadinessWait: Sendable {
         if let error { continuation?.resume(throwing: error) } else { continuation?.resume() }
     }
 }
+
+extension FileDescriptor {
+    /// Waits for an exceptional condition (POLLPRI), as kernel files announce their changes, but no longer than the
+    /// given time.
+    public func exceptional(milliseconds: Int32) async throws {
+        let copy = try duplicate()
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            DispatchQueue.global().async {
+                var entry = pollfd(fd: copy.rawValue, events: Int16(POLLPRI), revents: 0)
+                _ = poll(&entry, 1, milliseconds)
+                continuation.resume()
+            }
+        }
+    }
+}
+
+extension ProcessDescriptor {
+    /// Waits until the process has ended (no child of ours, or one that somebody else waits for), at most the given
+    /// time. False if it still runs.
+    public func waitForEnd(milliseconds: Int) async throws -> Bool {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await descriptor.readable()
+                return true
+            }
+            group.addTask {
+                try await Task.sleep(for: .milliseconds(milliseconds))
+                return false
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? false
+        }
+    }
+}

@@ -49,7 +49,7 @@ public enum UnixSocket {
         return (FileDescriptor(owning: ends[0]), FileDescriptor(owning: ends[1]))
     }
 
-    /// Listens at a path; what lies there is removed first. The path may be at most 107 bytes long.
+    /// Listens at a path; what lies there is removed first.
     public static func listen(
         _ path: String, _ kind: UnixSocketKind, mode: mode_t = 0o600, backlog: Int32 = 64
     ) throws -> FileDescriptor {
@@ -57,7 +57,9 @@ public enum UnixSocket {
         unlink(path)
         let before = umask(0o777 & ~mode)
         defer { umask(before) }
-        try check("bind", "make the socket \(path)") { apus_unix_bind(socket.rawValue, path) }
+        _ = try withShortPath(path) { short in
+            try check("bind", "make the socket \(path)") { apus_unix_bind(socket.rawValue, short) }
+        }
         try check("listen", "listen on \(path)") { Glibc.listen(socket.rawValue, backlog) }
         return socket
     }
@@ -65,7 +67,9 @@ public enum UnixSocket {
     /// Connects to a path.
     public static func connect(_ path: String, _ kind: UnixSocketKind) throws -> FileDescriptor {
         let socket = try make(kind)
-        try check("connect", "connect to \(path)") { apus_unix_connect(socket.rawValue, path) }
+        _ = try withShortPath(path) { short in
+            try check("connect", "connect to \(path)") { apus_unix_connect(socket.rawValue, short) }
+        }
         return socket
     }
 
@@ -75,6 +79,13 @@ public enum UnixSocket {
             owning: try check("accept4", "accept a connection") {
                 apus_accept(listener.rawValue)
             })
+    }
+
+    /// A socket's address has room for 107 bytes: longer paths go by way of their directory's descriptor.
+    private static func withShortPath<T>(_ path: String, _ body: (String) throws -> T) throws -> T {
+        guard path.utf8.count > 107, let slash = path.lastIndex(of: "/") else { return try body(path) }
+        let directory = try FileDescriptor.open(String(path[..<slash]), OpenFlags.path | O_DIRECTORY)
+        return try body(directory.procPath + path[slash...])
     }
 
     private static func make(_ kind: UnixSocketKind) throws -> FileDescriptor {

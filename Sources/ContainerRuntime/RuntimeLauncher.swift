@@ -1,0 +1,176 @@
+import FoundationEssentials
+import Glibc
+import LinuxSystem
+
+/// Starts and restores containers, each under an `apus-runtime` of its own that outlives this process.
+public struct RuntimeLauncher: Sendable {
+    /// The path of the program `apus-runtime`.
+    public var program: String
+
+    /// A launcher that uses this program.
+    public init(program: String) { self.program = program }
+
+    /// Starts a container; returns when its init has been executed. On failure nothing is left behind.
+    public func start(_ spec: ContainerSpec) async throws -> RuntimeStatus {
+        try await withRollback { rollback in
+            let launch = try prepare(spec, verb: "start", more: [], rollback)
+            return try await launch.finish(.startFailed, "start")
+        }
+    }
+
+    /// Restores a container from a checkpoint and holds it: its processes are there but do not run yet.
+    /// On failure nothing is left behind.
+    public func restore(_ spec: ContainerSpec, _ options: RestoreOptions) async throws -> HeldRestore {
+        try await withRollback { rollback in
+            let json = try JSONEncoder().encode(options)
+            let file = spec.runtimeDirectory + "/restore.json"
+            let launch = try prepare(spec, verb: "restore", more: ["--options", file], rollback) {
+                try Files.write(file, Array(json))
+            }
+            let message = try await launch.next(.restoreFailed, "restore")
+            guard case .held(let pid) = message else {
+                throw RuntimeError(.malformed, "apus-runtime said something unexpected while restoring \(spec.name)")
+            }
+            rollback.disarm()
+            return HeldRestore(launch: launch, initPID: pid)
+        }
+    }
+
+    private func prepare(
+        _ spec: ContainerSpec, verb: String, more: [String], _ rollback: Rollback,
+        write: () throws -> Void = {}
+    ) throws -> Launch {
+        try Files.makeDirectories(spec.runtimeDirectory, mode: 0o700)
+        rollback.add { try await RuntimeCleanup.remove(spec) }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try Files.write(spec.specFile, Array(try encoder.encode(spec)))
+        try write()
+        let log = try FileDescriptor.open(spec.logFile, O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
+        let (ours, theirs) = try UnixSocket.pair(.seqpacket)
+        let arguments = [program, verb, "--spec", spec.specFile, "--status-fd", "3"] + more
+        let child = try Spawn(arguments, fds: [1: log, 2: log, 3: theirs], directory: "/")
+            .configured { $0.newSession = true }
+            .start()
+        theirs.close()
+        // Somebody has to wait for it, whenever it ends.
+        Task.detached { _ = try? await child.waitForExit() }
+        return Launch(spec: spec, process: child, channel: ours)
+    }
+}
+
+/// What to restore.
+public struct RestoreOptions: Sendable, Codable {
+    /// The directory of the checkpoint, with `images/`, `checkpoint.json` and `manifest.json` in it.
+    public var checkpoint: String
+    /// Where CRIU's log is kept.
+    public var logFile: String
+    /// Whether images are compared with the manifest while they are read.
+    public var verify: Bool
+
+    /// A checkpoint and where to write CRIU's log.
+    public init(checkpoint: String, logFile: String, verify: Bool = true) {
+        self.checkpoint = checkpoint
+        self.logFile = logFile
+        self.verify = verify
+    }
+}
+
+/// A container that was restored but does not run yet. Call `commit()` or `abort()`; if the process that holds it
+/// ends, the runtime aborts.
+public struct HeldRestore: Sendable {
+    fileprivate let launch: Launch
+    /// Init, as the host sees it.
+    public let initPID: Int32
+
+    /// Lets the processes run. After this there is no way back.
+    public func commit() async throws -> RuntimeStatus {
+        try launch.send(.commit)
+        return try await launch.finish(.restoreFailed, "restore")
+    }
+
+    /// Ends the processes and removes everything that the restore made. The checkpoint stays as it is.
+    public func abort() async throws {
+        try? launch.send(.abort)
+        _ = try? await launch.process.waitUntilGone()
+        try await RuntimeCleanup.remove(launch.spec)
+    }
+}
+
+/// One `apus-runtime` on its way up.
+struct Launch: Sendable {
+    let spec: ContainerSpec
+    let process: ProcessDescriptor
+    let channel: FileDescriptor
+
+    func send(_ command: LaunchCommand) throws { try channel.send([command.rawValue]) }
+
+    /// The next message; a failure, or the end of the runtime, is thrown.
+    func next(_ code: RuntimeError.Code, _ verb: String) async throws -> LaunchMessage {
+        try await channel.readable()
+        let bytes = (try? WireSocket.receive(on: channel, wait: false))?.bytes
+        guard let bytes else {
+            try? await process.waitUntilGone()
+            throw RuntimeError(
+                code, "cannot \(verb) \(spec.name): apus-runtime ended unexpectedly; see \(spec.logFile)")
+        }
+        let message = try LaunchMessage(decoding: bytes)
+        if case .failed(let reason) = message {
+            // It cleans up behind itself before it goes.
+            try? await process.waitUntilGone()
+            throw RuntimeError(code, "cannot \(verb) \(spec.name): \(reason)")
+        }
+        return message
+    }
+
+    func finish(_ code: RuntimeError.Code, _ verb: String) async throws -> RuntimeStatus {
+        guard case .running(let status) = try await next(code, verb) else {
+            throw RuntimeError(.malformed, "apus-runtime said something unexpected about \(spec.name)")
+        }
+        return status
+    }
+}
+
+/// What the launcher tells a runtime that holds a restored container.
+enum LaunchCommand: UInt8 {
+    case commit = 1
+    case abort = 2
+}
+
+/// What a runtime tells its launcher.
+enum LaunchMessage: Equatable {
+    case running(RuntimeStatus)
+    case held(initPID: Int32)
+    case failed(String)
+
+    func encoded() -> [UInt8] {
+        var out = WireWriter()
+        switch self {
+        case .running(let status):
+            out.byte(1)
+            out.data(ControlReply.status(status).encoded())
+        case .held(let pid):
+            out.byte(2)
+            out.int32(pid)
+        case .failed(let reason):
+            out.byte(3)
+            out.text(reason)
+        }
+        return out.bytes
+    }
+
+    init(decoding bytes: [UInt8]) throws {
+        var input = WireReader(bytes)
+        switch try input.byte() {
+        case 1:
+            guard case .status(let status) = try ControlReply(decoding: try input.data()) else {
+                throw WireReader.malformed
+            }
+            self = .running(status)
+        case 2: self = .held(initPID: try input.int32())
+        case 3: self = .failed(try input.text())
+        default: throw WireReader.malformed
+        }
+        try input.end()
+    }
+}
