@@ -14,7 +14,7 @@ DESTDIR ?=
 FILTER ?=
 
 BUILD := .build
-CONFIGURATION := -c release --static-swift-stdlib --scratch-path $(BUILD)
+CONFIGURATION := -c release --scratch-path $(BUILD)
 PROGRAMS := apus apusd apus-runtime
 # Swift Testing alone, one test after the other: the tests share one kernel, two cores and one daemon.
 TEST := swift test $(CONFIGURATION) --skip-build --disable-xctest --no-parallel
