@@ -1,0 +1,100 @@
+public import ApusAPI
+public import NIOCore
+import NIOHTTP1
+
+/// An image file as the daemon sends it.
+public struct ImageDownload: Sendable {
+    /// The name that the daemon suggests; nil if it suggests none.
+    public let filename: String?
+    /// Its size; nil if the daemon does not say.
+    public let size: Int64?
+}
+
+extension Client {
+    /// All images.
+    public func images() async throws -> [Image] {
+        try await get("/1.0/images", query: [("recursion", "1")])
+    }
+
+    /// One image, by fingerprint or an unambiguous beginning of it.
+    public func image(_ fingerprint: String) async throws -> Image {
+        try await get("/1.0/images/\(fingerprint.percentEncoded)")
+    }
+
+    /// An image by alias or fingerprint.
+    public func image(named name: String) async throws -> Image {
+        do {
+            let alias: ImageAlias = try await get("/1.0/images/aliases/\(name.percentEncoded)")
+            return try await image(alias.target)
+        } catch let error as ClientError where error.isNotFound {
+            return try await image(name)
+        }
+    }
+
+    /// Deletes an image.
+    public func deleteImage(_ fingerprint: String) async throws -> ApusAPI.Operation {
+        try await begin(.DELETE, "/1.0/images/\(fingerprint.percentEncoded)")
+    }
+
+    /// Has the daemon get an image from elsewhere.
+    public func createImage(_ post: ImagesPost) async throws -> ApusAPI.Operation {
+        try await begin(.POST, "/1.0/images", post)
+    }
+
+    /// Sends an image file; `next` gives its bytes, nil at the end.
+    public func importImage(
+        filename: String, properties: [String: String] = [:], isPublic: Bool = false,
+        next: @escaping @Sendable () async throws -> ByteBuffer?
+    ) async throws -> ApusAPI.Operation {
+        var headers: HTTPHeaders = ["Content-Type": "application/octet-stream"]
+        headers.add(name: ImageHeader.filename, value: filename)
+        headers.add(name: ImageHeader.isPublic, value: String(isPublic))
+        if !properties.isEmpty {
+            let pairs = properties.sorted { $0.key < $1.key }
+                .map { "\($0.key.percentEncoded)=\($0.value.percentEncoded)" }
+            headers.add(name: ImageHeader.properties, value: pairs.joined(separator: "&"))
+        }
+        return try Self.metadata(
+            of: try await perform(Request(.POST, "/1.0/images", headers: headers, body: .stream(next))))
+    }
+
+    /// Fetches an image file: its name and size first, then its bytes as they arrive.
+    public func exportImage<Output: Sendable>(
+        _ fingerprint: String,
+        consume: @escaping @Sendable (ImageDownload, ReplyBody) async throws -> Output
+    ) async throws -> Output {
+        try await stream(Request(.GET, "/1.0/images/\(fingerprint.percentEncoded)/export")) { head, body in
+            let download = ImageDownload(
+                filename: Self.filename(inDisposition: head.headers.first(name: "Content-Disposition")),
+                size: head.headers.first(name: "Content-Length").flatMap { Int64($0) })
+            return try await consume(download, body)
+        }
+    }
+
+    /// All aliases of images.
+    public func imageAliases() async throws -> [ImageAlias] {
+        try await get("/1.0/images/aliases", query: [("recursion", "1")])
+    }
+
+    /// Gives an image a name.
+    public func createImageAlias(_ alias: ImageAlias) async throws {
+        try await send(.POST, "/1.0/images/aliases", alias)
+    }
+
+    /// Takes a name from its image.
+    public func deleteImageAlias(_ name: String) async throws {
+        try await send(.DELETE, "/1.0/images/aliases/\(name.percentEncoded)")
+    }
+
+    /// The file's name in a Content-Disposition header; only the last part, should it have folders.
+    package static func filename(inDisposition header: String?) -> String? {
+        for part in (header ?? "").split(separator: ";") {
+            let pair = part.split(separator: "=", maxSplits: 1).map { $0.drop { $0 == " " } }
+            guard pair.count == 2, pair[0].lowercased() == "filename" else { continue }
+            let quoted = pair[1].drop { $0 == "\"" }
+            let name = quoted.prefix { $0 != "\"" }.split(separator: "/").last.map(String.init) ?? ""
+            return name.isEmpty || name == "." || name == ".." ? nil : name
+        }
+        return nil
+    }
+}

@@ -1,0 +1,108 @@
+public import ApusAPI
+import NIOCore
+import NIOHTTP1
+
+extension Client {
+    /// The path of a container, or of something of it.
+    static func path(_ name: String, _ rest: String = "") -> String {
+        "/1.0/instances/\(name.percentEncoded)\(rest)"
+    }
+
+    /// All containers. Recursion 2 brings their state and snapshots as well.
+    public func instances(recursion: Int = 2) async throws -> [Instance] {
+        try await get("/1.0/instances", query: [("recursion", String(recursion))])
+    }
+
+    /// All containers as a type of the caller's, that needs fewer fields.
+    public func instances<Row: Codable & Sendable>(recursion: Int, as type: Row.Type) async throws -> [Row] {
+        try await get("/1.0/instances", query: [("recursion", String(recursion))])
+    }
+
+    /// The names of all containers.
+    public func instanceNames() async throws -> [String] {
+        let urls: [String] = try await get("/1.0/instances")
+        return urls.map { String($0.split(separator: "/").last ?? "") }
+    }
+
+    /// A container; `full` brings its state and snapshots as well.
+    public func instance(_ name: String, full: Bool = false) async throws -> Instance {
+        try await get(Self.path(name), query: full ? [("recursion", "1")] : [])
+    }
+
+    /// Creates a container.
+    public func createInstance(_ post: InstancesPost) async throws -> ApusAPI.Operation {
+        try await begin(.POST, "/1.0/instances", post)
+    }
+
+    /// Changes what can be edited of a container, or restores a snapshot.
+    public func updateInstance(
+        _ name: String, _ put: InstancePut, etag: String? = nil
+    ) async throws -> ApusAPI.Operation {
+        try await begin(.PUT, Self.path(name), put, etag: etag)
+    }
+
+    /// Sets or unsets some keys of a container.
+    public func patchInstance(_ name: String, _ patch: InstancePatch) async throws {
+        try await perform(try Self.request(.PATCH, Self.path(name), patch, etag: nil))
+    }
+
+    /// Renames a container.
+    public func renameInstance(_ name: String, to newName: String) async throws -> ApusAPI.Operation {
+        try await begin(.POST, Self.path(name), InstancePost(name: newName))
+    }
+
+    /// Deletes a container.
+    public func deleteInstance(_ name: String) async throws -> ApusAPI.Operation {
+        try await begin(.DELETE, Self.path(name))
+    }
+
+    /// What a container uses right now.
+    public func instanceState(_ name: String) async throws -> InstanceState {
+        try await get(Self.path(name, "/state"))
+    }
+
+    /// Starts, stops, restarts, freezes or thaws a container.
+    public func changeState(of name: String, _ put: InstanceStatePut) async throws -> ApusAPI.Operation {
+        try await begin(.PUT, Self.path(name, "/state"), put)
+    }
+
+    /// A container's snapshots.
+    public func snapshots(of name: String) async throws -> [InstanceSnapshot] {
+        try await get(Self.path(name, "/snapshots"), query: [("recursion", "1")])
+    }
+
+    /// One snapshot.
+    public func snapshot(_ snapshot: String, of name: String) async throws -> InstanceSnapshot {
+        try await get(Self.path(name, "/snapshots/\(snapshot.percentEncoded)"))
+    }
+
+    /// Takes a snapshot.
+    public func createSnapshot(
+        of name: String, _ post: InstanceSnapshotsPost
+    ) async throws -> ApusAPI.Operation {
+        try await begin(.POST, Self.path(name, "/snapshots"), post)
+    }
+
+    /// Deletes a snapshot.
+    public func deleteSnapshot(_ snapshot: String, of name: String) async throws -> ApusAPI.Operation {
+        try await begin(.DELETE, Self.path(name, "/snapshots/\(snapshot.percentEncoded)"))
+    }
+
+    /// The names of a container's log files.
+    public func logs(of name: String) async throws -> [String] {
+        let urls: [String] = try await get(Self.path(name, "/logs"))
+        return urls.map { String($0.split(separator: "/").last ?? "") }
+    }
+
+    /// The text of one of a container's log files.
+    public func log(_ file: String, of name: String) async throws -> String {
+        let reply = try await perform(Request(.GET, Self.path(name, "/logs/\(file.percentEncoded)")))
+        return String(decoding: reply.body.readableBytesView, as: UTF8.self)
+    }
+
+    /// What has appeared on a container's console so far.
+    public func consoleLog(of name: String) async throws -> [UInt8] {
+        let reply = try await perform(Request(.GET, Self.path(name, "/console")))
+        return Array(reply.body.readableBytesView)
+    }
+}

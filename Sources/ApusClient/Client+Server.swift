@@ -1,0 +1,43 @@
+public import ApusAPI
+import NIOHTTP1
+
+extension Client {
+    /// What the daemon says of itself.
+    public func server() async throws -> Server { try await get("/1.0") }
+
+    /// All profiles.
+    public func profiles() async throws -> [Profile] {
+        try await get("/1.0/profiles", query: [("recursion", "1")])
+    }
+
+    /// One profile.
+    public func profile(_ name: String) async throws -> Profile {
+        try await get("/1.0/profiles/\(name.percentEncoded)")
+    }
+
+    /// Changes a profile.
+    public func updateProfile(_ name: String, _ put: ProfilePut, etag: String? = nil) async throws {
+        try await send(.PUT, "/1.0/profiles/\(name.percentEncoded)", put, etag: etag)
+    }
+
+    /// All storage pools.
+    public func storagePools() async throws -> [StoragePool] {
+        try await get("/1.0/storage-pools", query: [("recursion", "1")])
+    }
+
+    /// One storage pool.
+    public func storagePool(_ name: String) async throws -> StoragePool {
+        try await get("/1.0/storage-pools/\(name.percentEncoded)")
+    }
+
+    /// Makes a storage pool.
+    public func createStoragePool(_ post: StoragePoolsPost) async throws {
+        try await send(.POST, "/1.0/storage-pools", post)
+    }
+
+    /// Asks whether the daemon has finished starting; throws if it has not.
+    public func ready() async throws { try await perform(Request(.GET, "/internal/ready")) }
+
+    /// Asks the daemon to end.
+    public func shutdown() async throws { try await perform(Request(.PUT, "/internal/shutdown")) }
+}

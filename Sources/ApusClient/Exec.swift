@@ -1,0 +1,140 @@
+public import ApusAPI
+import Foundation
+public import NIOCore
+import NIOHTTP1
+
+/// The client's end of a command's streams.
+public struct SessionStreams: Sendable {
+    /// Gives what the command shall read; nil ends its input. Must return when its task is cancelled.
+    public var input: @Sendable () async throws -> ByteBuffer?
+    /// Takes what the command writes (with a terminal: everything it shows).
+    public var output: @Sendable (ByteBuffer) async throws -> Void
+    /// Takes what the command writes to its standard error.
+    public var errors: @Sendable (ByteBuffer) async throws -> Void
+    /// Signals and new terminal sizes to send.
+    public var control: AsyncStream<ExecControl>
+
+    /// Streams.
+    public init(
+        input: @escaping @Sendable () async throws -> ByteBuffer?,
+        output: @escaping @Sendable (ByteBuffer) async throws -> Void,
+        errors: @escaping @Sendable (ByteBuffer) async throws -> Void,
+        control: AsyncStream<ExecControl> = AsyncStream { $0.finish() }
+    ) {
+        self.input = input
+        self.output = output
+        self.errors = errors
+        self.control = control
+    }
+}
+
+extension Client {
+    /// Runs a command in a container, carries its streams, and gives its exit code as a shell would.
+    public func exec(_ post: ExecPost, in container: String, streams: SessionStreams) async throws -> Int32 {
+        var post = post
+        post.waitForWebsocket = true
+        let operation = try await begin(.POST, Self.path(container, "/exec"), post)
+        let ended = try await session(operation, interactive: post.interactive, streams: streams)
+        if let code = ended.metadata?["return"]?.intValue, let code = Int32(exactly: code) { return code }
+        if ended.state == .success { return 0 }
+        throw ClientError(.operationFailed, ended.err.isEmpty ? "the command could not be run" : ended.err)
+    }
+
+    /// Connects to a container's console until it ends or `streams.input` does.
+    public func console(_ post: ConsolePost, of container: String, streams: SessionStreams) async throws {
+        let operation = try await begin(.POST, Self.path(container, "/console"), post)
+        let ended = try await session(operation, interactive: true, endsWithInput: true, streams: streams)
+        if ended.state == .failure {
+            throw ClientError(.operationFailed, ended.err.isEmpty ? "the console ended" : ended.err)
+        }
+    }
+
+    private enum Part: Sendable {
+        case ended(ApusAPI.Operation)
+        case outputDone
+        case inputDone
+        case broke(any Error)
+    }
+
+    /// Carries the websockets of an operation until it has ended and all output is through.
+    private func session(
+        _ operation: ApusAPI.Operation, interactive: Bool, endsWithInput: Bool = false,
+        streams: SessionStreams
+    ) async throws -> ApusAPI.Operation {
+        let path = "/1.0/operations/\(operation.id)/websocket"
+        @Sendable func connect(
+            _ name: String, _ body: @escaping @Sendable (WebSocket) async throws -> Void
+        ) async throws {
+            guard let secret = operation.metadata?["fds"]?[name]?.stringValue else {
+                throw ClientError(.broken, "apusd offers no stream \"\(name)\" for the command")
+            }
+            try await webSocket(path, query: [("secret", secret)], body: body)
+        }
+        return try await withThrowingTaskGroup(of: Part.self) { tasks in
+            defer { tasks.cancelAll() }
+            tasks.addTask { .ended(try await waitForEnd(of: operation)) }
+            tasks.addTask {
+                await Self.part(.inputDone) {
+                    try await connect("control") { try await Self.carry(streams.control, to: $0) }
+                }
+            }
+            var outputs = interactive ? 1 : 2
+            if interactive {
+                tasks.addTask {
+                    await Self.part(.outputDone) {
+                        try await connect("0") { socket in
+                            try await Self.converse(socket, streams, endsWithInput: endsWithInput)
+                        }
+                    }
+                }
+            } else {
+                tasks.addTask {
+                    await Self.part(.inputDone) {
+                        try await connect("0") { try await Self.carryInput(streams, to: $0) }
+                    }
+                }
+                tasks.addTask {
+                    await Self.part(.outputDone) {
+                        try await connect("1") { try await Self.carry($0, to: streams.output) }
+                    }
+                }
+                tasks.addTask {
+                    await Self.part(.outputDone) {
+                        try await connect("2") { try await Self.carry($0, to: streams.errors) }
+                    }
+                }
+            }
+            var result: ApusAPI.Operation?
+            var trouble: (any Error)?
+            while let part = try await tasks.next() {
+                switch part {
+                case .ended(let operation): result = operation
+                case .outputDone:
+                    outputs -= 1
+                    if endsWithInput { return result ?? operation }
+                case .inputDone: continue
+                case .broke(let error):
+                    // A stream that could not be opened: the end of the operation tells why, if it has one.
+                    trouble = trouble ?? error
+                    outputs = 0
+                }
+                if let result, outputs <= 0 {
+                    if let trouble, result.state == .success { throw trouble }
+                    return result
+                }
+            }
+            throw trouble ?? ClientError(.broken, "the session ended without a result")
+        }
+    }
+
+    private static func part(_ done: Part, _ body: () async throws -> Void) async -> Part {
+        do {
+            try await body()
+            return done
+        } catch is CancellationError {
+            return done
+        } catch {
+            return .broke(error)
+        }
+    }
+}
