@@ -1,0 +1,48 @@
+public import LinuxSystem
+
+/// How a CRIU process is started.
+public struct CRIULaunch: Sendable {
+    /// The directories CRIU finds its helpers (`tar`, `ip`, `nft` …) in; nil: as they are.
+    public var searchPath: String?
+    /// A directory on a tmpfs that CRIU sees as `/run`, in a mount namespace of its own. CRIU keeps what it
+    /// learns about the kernel in `/run`, but only on a tmpfs; without, it learns anew each time (40 ms).
+    public var runDirectory: String?
+    /// Descriptors CRIU gets, by the number they have there. 3 is its own.
+    public var descriptors: [Int32: FileDescriptor]
+    /// Paths of `cgroup.procs` files CRIU joins; what it restores is born there.
+    public var cgroups: [String]
+    /// Namespaces CRIU makes for itself, after having joined its control groups.
+    public var namespaces: Namespaces
+
+    /// Makes launch settings.
+    public init(
+        searchPath: String? = nil, runDirectory: String? = nil, descriptors: [Int32: FileDescriptor] = [:],
+        cgroups: [String] = [], namespaces: Namespaces = []
+    ) {
+        self.searchPath = searchPath
+        self.runDirectory = runDirectory
+        self.descriptors = descriptors
+        self.cgroups = cgroups
+        self.namespaces = namespaces
+    }
+
+    /// How `criu swrk` is started, with its end of the channel as descriptor 3.
+    func spawn(_ installation: CRIUInstallation, channel: FileDescriptor) -> Spawn {
+        var environment = Environment.all
+        if let searchPath { environment["PATH"] = searchPath }
+        var descriptors = descriptors
+        descriptors[Self.channelNumber] = channel
+        var spawn = Spawn(
+            installation.command + ["swrk", String(Self.channelNumber)], environment: environment,
+            fds: descriptors)
+        spawn.newSession = true
+        spawn.cgroups = cgroups
+        spawn.unshare = namespaces
+        if let runDirectory {
+            spawn.mounts = [SpawnMount(runDirectory, on: "/run", type: "none", flags: .bind)]
+        }
+        return spawn
+    }
+
+    private static let channelNumber: Int32 = 3
+}

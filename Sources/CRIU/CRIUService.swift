@@ -1,0 +1,128 @@
+internal import Dispatch
+internal import Foundation
+internal import Glibc
+internal import LinuxSystem
+internal import Synchronization
+
+/// The asynchronous face of CRIU: a thread of its own waits for CRIU, so that no task of the caller blocks.
+public struct CRIUService: Sendable {
+    /// Is called for each notification; CRIU waits until it returns. Throwing refuses what CRIU announced.
+    public typealias Handler = @Sendable (CRIUNotification) async throws -> Void
+
+    /// The CRIU that is used.
+    public let installation: CRIUInstallation
+    /// How it is started.
+    public var launch: CRIULaunch
+
+    /// Makes a face of an installed CRIU.
+    public init(_ installation: CRIUInstallation, launch: CRIULaunch = CRIULaunch()) {
+        self.installation = installation
+        self.launch = launch
+    }
+
+    /// Stops a tree of tasks and saves it. Cancelling the task kills CRIU; the caller must then resume the
+    /// tasks.
+    public func dump(
+        _ options: CRIUDumpOptions, onNotification handler: @escaping Handler = { _ in }
+    ) async throws -> CRIUDumpStatistics {
+        try await run { session in
+            try session.dump(options) { notification in try Self.wait(notification, handler) }
+        }
+    }
+
+    /// Brings a saved tree of tasks back and returns its first process.
+    public func restore(
+        _ options: CRIURestoreOptions, onNotification handler: @escaping Handler = { _ in }
+    ) async throws -> (pid: Int32, statistics: CRIURestoreStatistics?) {
+        try await run { session in
+            try session.restore(options) { notification in try Self.wait(notification, handler) }
+        }
+    }
+
+    /// Asks CRIU for its version.
+    public func version() async throws -> CRIUVersion {
+        try await run { try $0.version() }
+    }
+
+    /// Asks what CRIU and the kernel can do together.
+    public func features() async throws -> CRIUFeatures {
+        try await run { try $0.features() }
+    }
+
+    /// Runs a session in a thread of its own.
+    private func run<Value: Sendable>(
+        _ body: @escaping @Sendable (CRIUSession) throws -> Value
+    ) async throws -> Value {
+        let criu = RunningCRIU()
+        let installation = installation
+        let launch = launch
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                inDetachedThread {
+                    continuation.resume(
+                        with: Result {
+                            let session = try CRIUSession(installation, launch: launch)
+                            try criu.started(session.process)
+                            return try body(session)
+                        })
+                }
+            }
+        } onCancel: {
+            criu.cancel()
+        }
+    }
+
+    /// Blocks CRIU's thread until the caller's asynchronous handler is done.
+    private static func wait(_ notification: CRIUNotification, _ handler: @escaping Handler) throws {
+        let done = DispatchSemaphore(value: 0)
+        let failure = Guarded<(any Error)?>(nil)
+        Task {
+            do { try await handler(notification) } catch { failure.set(error) }
+            done.signal()
+        }
+        done.wait()
+        if let error = failure.get() { throw error }
+    }
+}
+
+/// The CRIU process of a session, for whoever wants to end it from outside.
+private final class RunningCRIU: Sendable {
+    private struct State {
+        var cancelled = false
+        var process: ProcessDescriptor?
+    }
+
+    private let state = Mutex(State())
+
+    /// CRIU runs; throws if it is no longer wanted.
+    func started(_ process: ProcessDescriptor) throws {
+        let cancelled = state.withLock { state in
+            state.process = process
+            return state.cancelled
+        }
+        if cancelled { throw CancellationError() }
+    }
+
+    /// Ends CRIU, now or as soon as it starts.
+    func cancel() {
+        state.withLock { state in
+            state.cancelled = true
+            _ = state.process?.signal(SIGKILL)
+        }
+    }
+}
+
+/// A value shared between a thread and a task.
+private final class Guarded<Value: Sendable>: Sendable {
+    private let value: Mutex<Value>
+    init(_ value: Value) { self.value = Mutex(value) }
+    func set(_ new: Value) { value.withLock { $0 = new } }
+    func get() -> Value { value.withLock { $0 } }
+}
+
+/// Starts `body` in a thread of its own and does not wait.
+private func inDetachedThread(_ body: @escaping @Sendable () -> Void) {
+    let thread = Thread { body() }
+    thread.name = "criu"
+    thread.start()
+}

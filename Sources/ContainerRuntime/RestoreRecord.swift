@@ -1,0 +1,205 @@
+/// What a checkpoint remembers beside CRIU's images: `checkpoint.json`, written at the dump, read at the
+/// restore. CRIU would lose it, or leaves it to its caller.
+public struct CheckpointRecord: Sendable, Hashable, Codable {
+    /// The newest form of the record this program writes and reads.
+    public static let currentFormat = 1
+
+    /// The form of this record.
+    public var format: Int
+    /// The container's name when it was dumped.
+    public var container: String
+    /// When the tasks stood still, in seconds since 1970.
+    public var takenAt: Double
+    /// What the checkpoint needs of the machine that restores it.
+    public var compatibility: CheckpointCompatibility
+    /// Every control group below the container's root, parents first; the root is the empty path.
+    public var cgroups: [CheckpointCgroup]
+    /// What each process was and had.
+    public var tasks: [CheckpointTask]
+    /// Mounts that are not the container's own: what CRIU calls them, and what is put there.
+    public var externalMounts: [CheckpointExternalMount]
+    /// The network namespace was empty but for `lo`: it is made anew rather than restored.
+    public var emptyNetwork: Bool
+    /// Whether `lo` was up.
+    public var loopbackUp: Bool
+    /// Settings below `/proc/sys/net` that differ from those of a new namespace, `net/core/somaxconn` alike.
+    public var networkSettings: [String: String]
+    /// The console's slave device number within the container (`/dev/pts/N`), when a task or mount uses it.
+    public var console: CheckpointConsole?
+    /// The uid and gid ranges of the container: restoring needs the same.
+    public var idMap: [CheckpointIDRange]
+    /// How long the tasks stood still, in microseconds, for those who want to know.
+    public var frozenMicroseconds: UInt32
+    /// The bytes of the images.
+    public var size: Int64
+
+    /// Makes a record.
+    public init(
+        container: String, takenAt: Double, compatibility: CheckpointCompatibility,
+        cgroups: [CheckpointCgroup], tasks: [CheckpointTask], externalMounts: [CheckpointExternalMount],
+        emptyNetwork: Bool, loopbackUp: Bool, networkSettings: [String: String],
+        console: CheckpointConsole?, idMap: [CheckpointIDRange], frozenMicroseconds: UInt32 = 0,
+        size: Int64 = 0
+    ) {
+        self.format = Self.currentFormat
+        self.container = container
+        self.takenAt = takenAt
+        self.compatibility = compatibility
+        self.cgroups = cgroups
+        self.tasks = tasks
+        self.externalMounts = externalMounts
+        self.emptyNetwork = emptyNetwork
+        self.loopbackUp = loopbackUp
+        self.networkSettings = networkSettings
+        self.console = console
+        self.idMap = idMap
+        self.frozenMicroseconds = frozenMicroseconds
+        self.size = size
+    }
+}
+
+/// What a machine must have in common with the one a checkpoint was made on.
+public struct CheckpointCompatibility: Sendable, Hashable, Codable {
+    /// The version of CRIU that wrote the images.
+    public var criu: String
+    /// The kernel's release.
+    public var kernel: String
+    /// The processor's architecture.
+    public var architecture: String
+    /// The processor's features that programs may have chosen code by.
+    public var cpuFeatures: [String]
+    /// `v2`, `hybrid` or `v1`.
+    public var cgroupLayout: String
+    /// The version of Apus.
+    public var apus: String
+
+    /// Makes a compatibility record.
+    public init(
+        criu: String, kernel: String, architecture: String, cpuFeatures: [String], cgroupLayout: String,
+        apus: String
+    ) {
+        self.criu = criu
+        self.kernel = kernel
+        self.architecture = architecture
+        self.cpuFeatures = cpuFeatures
+        self.cgroupLayout = cgroupLayout
+        self.apus = apus
+    }
+}
+
+/// A control group of the container, and what was set in it from inside.
+public struct CheckpointCgroup: Sendable, Hashable, Codable {
+    /// Below the container's root; empty for the root itself.
+    public var path: String
+    /// The owner, as the host sees it.
+    public var uid: UInt32
+    /// The owning group, as the host sees it.
+    public var gid: UInt32
+    /// The permission bits of the directory.
+    public var mode: UInt32
+    /// Files that were set (`memory.max`, `cgroup.subtree_control`, extended attributes left out).
+    public var settings: [String: String]
+
+    /// Makes a record of a control group.
+    public init(path: String, uid: UInt32, gid: UInt32, mode: UInt32, settings: [String: String]) {
+        self.path = path
+        self.uid = uid
+        self.gid = gid
+        self.mode = mode
+        self.settings = settings
+    }
+}
+
+/// A process of the container, by its number inside.
+public struct CheckpointTask: Sendable, Hashable, Codable {
+    /// Its number within the container.
+    public var pid: Int32
+    /// Its name.
+    public var name: String
+    /// Its control group below the container's root.
+    public var cgroup: String
+    /// What CRIU loses of its threads, by the thread's number inside; threads with nothing to replay left out.
+    public var threads: [CheckpointThread]
+    /// `/proc/<pid>/coredump_filter` when it is not the usual.
+    public var coredumpFilter: String?
+
+    /// Makes a record of a process.
+    public init(
+        pid: Int32, name: String, cgroup: String, threads: [CheckpointThread] = [],
+        coredumpFilter: String? = nil
+    ) {
+        self.pid = pid
+        self.name = name
+        self.cgroup = cgroup
+        self.threads = threads
+        self.coredumpFilter = coredumpFilter
+    }
+}
+
+/// What CRIU loses of a thread.
+public struct CheckpointThread: Sendable, Hashable, Codable {
+    /// Its number within the container.
+    public var tid: Int32
+    /// The processors it may run on, as in `0-3,8`; nil: all.
+    public var affinity: String?
+    /// Its timer slack in nanoseconds; nil: the usual.
+    public var timerSlack: UInt64?
+
+    /// Makes a record of a thread.
+    public init(tid: Int32, affinity: String? = nil, timerSlack: UInt64? = nil) {
+        self.tid = tid
+        self.affinity = affinity
+        self.timerSlack = timerSlack
+    }
+}
+
+/// A mount that comes from outside.
+public struct CheckpointExternalMount: Sendable, Hashable, Codable {
+    /// Where its content comes from at the restore.
+    public enum Source: Sendable, Hashable, Codable {
+        /// A path of the host, such as `/dev/null`.
+        case host(path: String)
+        /// The container's own part of the control group tree.
+        case cgroup
+        /// The slave of the console.
+        case console
+    }
+
+    /// Where it is within the container.
+    public var mountPoint: String
+    /// The name it has in the images.
+    public var key: String
+    /// What is put there.
+    public var source: Source
+
+    /// Makes a record of an external mount.
+    public init(mountPoint: String, key: String, source: Source) {
+        self.mountPoint = mountPoint
+        self.key = key
+        self.source = source
+    }
+}
+
+/// The container's console.
+public struct CheckpointConsole: Sendable, Hashable, Codable {
+    /// CRIU's name of the terminal: `tty[rdev:dev]`.
+    public var key: String
+    /// Makes a record of a console.
+    public init(key: String) { self.key = key }
+}
+
+/// A range of uids and gids.
+public struct CheckpointIDRange: Sendable, Hashable, Codable {
+    /// The first id inside.
+    public var inside: UInt32
+    /// The first id outside.
+    public var outside: UInt32
+    /// How many.
+    public var count: UInt32
+    /// Makes a range.
+    public init(inside: UInt32, outside: UInt32, count: UInt32) {
+        self.inside = inside
+        self.outside = outside
+        self.count = count
+    }
+}
