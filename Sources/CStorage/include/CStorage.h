@@ -1,13 +1,8 @@
 // The file calls that Swift's Glibc module does not show: extended attributes, openat2, statx, reflinks.
 #pragma once
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 
 /// What statx tells of one directory entry, packed for tables of many thousand files.
