@@ -74,6 +74,19 @@ extension ContainerCgroup {
         if let failure { throw failure }
     }
 
+    /// Removes cgroups whose last process has just ended: the kernel may take a moment to let go of them.
+    func removeSoon() throws {
+        for _ in 0..<200 {
+            do {
+                return try remove()
+            } catch let error as SystemError where error.errno == EBUSY {
+                kill()
+                _ = poll(nil, 0, 5)
+            }
+        }
+        try remove()
+    }
+
     private func thaw() {
         if let v2 = layout.unified { try? Files.poke(path(in: v2) + "/cgroup.freeze", "0") }
         if let v1 = layout.hierarchy(for: "freezer") {

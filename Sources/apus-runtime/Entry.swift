@@ -1,1 +1,74 @@
-@main struct Main { static func main() {} }
+import ContainerRuntime
+import FoundationEssentials
+import Glibc
+import LinuxSystem
+
+/// `apus-runtime`: one process per running container. See `usage`.
+@main
+struct Main {
+    private static let usage = """
+        apus-runtime start   --spec FILE [--status-fd N]
+        apus-runtime restore --spec FILE --options FILE [--status-fd N]
+        apus-runtime monitor N NAME        (executed by the two above: N is the descriptor of its plan)
+
+        Starts or restores the container that FILE describes and stays beside it until its init ends. apusd starts
+        it; by hand it is of use for debugging only.
+
+        """
+
+    static func main() {
+        var arguments = CommandLine.arguments.dropFirst()
+        let verb = arguments.popFirst() ?? ""
+        var report = FailureReport()
+        do {
+            switch verb {
+            case "monitor":
+                guard let number = arguments.first.flatMap({ Int32($0) }) else { throw Usage() }
+                try Monitor.run(planDescriptor: number)
+            case "start":
+                let options = try options(Array(arguments))
+                report.channel = options.channel
+                try ContainerStart(try options.spec()).run(channel: options.channel)
+            default: throw Usage()
+            }
+        } catch is Usage {
+            _ = try? FileDescriptor(owning: 2).write(usage)
+            exit(64)
+        } catch {
+            report.tell(error)
+            exit(1)
+        }
+    }
+
+    private struct Usage: Error {}
+
+    /// What stands on the command line after the verb.
+    private struct Options {
+        var specFile = ""
+        var optionsFile = ""
+        var channel: FileDescriptor?
+
+        func spec() throws -> ContainerSpec {
+            try JSONDecoder().decode(ContainerSpec.self, from: Data(try Files.bytes(specFile)))
+        }
+    }
+
+    private static func options(_ arguments: [String]) throws -> Options {
+        var result = Options()
+        var rest = arguments[...]
+        while let flag = rest.popFirst() {
+            guard let value = rest.popFirst() else { throw Usage() }
+            switch flag {
+            case "--spec": result.specFile = value
+            case "--options": result.optionsFile = value
+            case "--status-fd":
+                guard let number = Int32(value) else { throw Usage() }
+                _ = fcntl(number, F_SETFD, FD_CLOEXEC)
+                result.channel = FileDescriptor(owning: number)
+            default: throw Usage()
+            }
+        }
+        guard !result.specFile.isEmpty else { throw Usage() }
+        return result
+    }
+}

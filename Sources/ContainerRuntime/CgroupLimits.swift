@@ -1,0 +1,144 @@
+import Glibc
+import LinuxSystem
+
+extension ContainerCgroup {
+    /// Sets the limits; those that are nil are lifted. May be called again while the container runs.
+    /// Throws where the host has no controller for a limit that is asked for.
+    public func applyLimits(_ limits: ResourceLimits) throws {
+        try applyCPUs(limits)
+        try applyCPUTime(limits)
+        try applyMemory(limits)
+        if let pids = directory("pids") {
+            try Files.poke(pids.path + "/pids.max", limits.processes.map(String.init) ?? "max")
+        } else if limits.processes != nil {
+            throw missing("pids", "number of processes")
+        }
+        try applyDiskPriority(limits)
+    }
+
+    private func directory(_ controller: String) -> (path: String, isV2: Bool)? {
+        layout.hierarchy(for: controller).map { (path(in: $0), $0.isV2) }
+    }
+
+    private func missing(_ controller: String, _ what: String) -> SystemError {
+        SystemError(
+            call: "cgroup", errno: ENOTSUP,
+            context: "limit the \(what) of \(name): this host has no \(controller) cgroup controller")
+    }
+
+    private func applyCPUs(_ limits: ResourceLimits) throws {
+        guard let cpuset = directory("cpuset") else {
+            if limits.cpus != nil { throw missing("cpuset", "CPUs") }
+            return
+        }
+        if cpuset.isV2 {
+            try Files.poke(cpuset.path + "/cpuset.cpus", (limits.cpus ?? "") + "\n")
+            return
+        }
+        let all = try layout.hierarchy(for: "cpuset").map { try Files.text($0.path + "/cpuset.cpus").trimmingSpaces }
+        let wanted = limits.cpus ?? all ?? ""
+        let tree = Self.subtree(cpuset.path)
+        // In v1 a child may never have more than its parent: widen from the top, narrow from the bottom.
+        for each in tree { _ = try? Files.poke(each + "/cpuset.cpus", wanted) }
+        for each in tree.reversed() { try Files.poke(each + "/cpuset.cpus", wanted) }
+    }
+
+    private func applyCPUTime(_ limits: ResourceLimits) throws {
+        guard let cpu = directory("cpu") else {
+            if limits.cpuQuota != nil || limits.cpuShare != nil { throw missing("cpu", "CPU time") }
+            return
+        }
+        let share = min(max(limits.cpuShare ?? 100, 1), 1000)
+        if cpu.isV2 {
+            let quota = limits.cpuQuota.map { "\($0.quota) \($0.period)" } ?? "max 100000"
+            try Files.poke(cpu.path + "/cpu.max", quota)
+            try Files.poke(cpu.path + "/cpu.weight", "\(share)")
+        } else {
+            if let quota = limits.cpuQuota {
+                try Files.poke(cpu.path + "/cpu.cfs_period_us", "\(quota.period)")
+                try Files.poke(cpu.path + "/cpu.cfs_quota_us", "\(quota.quota)")
+            } else if Files.exists(cpu.path + "/cpu.cfs_quota_us") {
+                try Files.poke(cpu.path + "/cpu.cfs_quota_us", "-1")
+            }
+            try Files.poke(cpu.path + "/cpu.shares", "\(max(2, share * 1024 / 100))")
+        }
+    }
+
+    private func applyMemory(_ limits: ResourceLimits) throws {
+        guard let memory = directory("memory") else {
+            if limits.memory != nil { throw missing("memory", "memory") }
+            return
+        }
+        let amount = limits.memory.map(String.init)
+        if memory.isV2 {
+            try Files.poke(memory.path + "/memory.max", amount ?? "max")
+            if Files.exists(memory.path + "/memory.swap.max") {
+                try Files.poke(memory.path + "/memory.swap.max", limits.swap ? "max" : "0")
+            }
+        } else {
+            let both = memory.path + "/memory.memsw.limit_in_bytes"
+            // The limit of memory and swap together may never be below that of memory.
+            if Files.exists(both) { _ = try? Files.poke(both, "-1") }
+            try Files.poke(memory.path + "/memory.limit_in_bytes", amount ?? "-1")
+            if !limits.swap {
+                try Files.poke(memory.path + "/memory.swappiness", "0")
+                if let amount, Files.exists(both) { try Files.poke(both, amount) }
+            }
+        }
+    }
+
+    private func applyDiskPriority(_ limits: ResourceLimits) throws {
+        guard let priority = limits.diskPriority else { return }
+        let weight = min(max(priority, 0), 10) * 99 + 10
+        let candidates = [("io", "io.weight"), ("io", "io.bfq.weight"), ("blkio", "blkio.bfq.weight"),
+            ("blkio", "blkio.weight")]
+        for (controller, file) in candidates {
+            guard let each = directory(controller), Files.exists(each.path + "/" + file) else { continue }
+            try Files.poke(each.path + "/" + file, "\(weight)")
+            return
+        }
+        throw missing("io weight", "disk priority")
+    }
+
+    /// What the container uses now. What the host does not count is nil.
+    public func statistics() -> CgroupStatistics {
+        var result = CgroupStatistics()
+        if let memory = directory("memory") {
+            let v2 = memory.isV2
+            result.memory = number(memory.path + (v2 ? "/memory.current" : "/memory.usage_in_bytes"))
+            result.memoryPeak = number(memory.path + (v2 ? "/memory.peak" : "/memory.max_usage_in_bytes"))
+            if v2 {
+                result.swap = number(memory.path + "/memory.swap.current")
+            } else if let both = number(memory.path + "/memory.memsw.usage_in_bytes"), let used = result.memory {
+                result.swap = max(0, both - used)
+            }
+        }
+        if let cpuacct = directory("cpuacct") {
+            result.cpuNanoseconds = number(cpuacct.path + "/cpuacct.usage")
+        } else if let v2 = layout.unified, let text = try? Files.text(path(in: v2) + "/cpu.stat") {
+            for line in text.split(separator: "\n") where line.hasPrefix("usage_usec ") {
+                result.cpuNanoseconds = Int64(line.dropFirst(11)).map { $0 * 1000 }
+            }
+        }
+        if let pids = directory("pids") { result.processes = number(pids.path + "/pids.current") }
+        return result
+    }
+
+    private func number(_ file: String) -> Int64? {
+        (try? Files.text(file)).flatMap { Int64($0.trimmingSpaces) }
+    }
+}
+
+/// What a container uses.
+public struct CgroupStatistics: Sendable, Hashable {
+    /// Bytes of memory, now and at most.
+    public var memory: Int64?
+    /// The most memory so far.
+    public var memoryPeak: Int64?
+    /// Bytes of swap.
+    public var swap: Int64?
+    /// CPU time.
+    public var cpuNanoseconds: Int64?
+    /// Tasks, threads included. One is the runtime's own once something was executed by `exec`.
+    public var processes: Int64?
+}

@@ -1,0 +1,116 @@
+import Glibc
+import LinuxSystem
+
+/// Everything the monitor has to know. It is handed over the execution of the new program in a memory file, so that
+/// the monitor needs neither JSON nor any other file.
+struct MonitorPlan: Equatable {
+    var name = ""
+    var runtimeDirectory = ""
+    var statusFile = ""
+    var cgroupName = ""
+    var hierarchies: [String] = []
+    var initPID: Int32 = 0
+    var initStartTicks: UInt64 = 0
+    var startedAt: Int64 = 0
+    var initKind = InitKind.other
+    var privileged = false
+    var environment: [String] = []
+    var consoleLog = ""
+    /// What is below is set where the new program is executed: numbers of inherited descriptors, -1 for none.
+    var listener: Int32 = -1
+    var console: Int32 = -1
+    var channel: Int32 = -1
+    /// The seccomp filter for executed programs.
+    var seccomp: [UInt8] = []
+
+    func encoded() -> [UInt8] {
+        var out = WireWriter()
+        for text in [name, runtimeDirectory, statusFile, cgroupName, consoleLog, initKind.rawValue] { out.text(text) }
+        out.list(hierarchies) { $0.text($1) }
+        out.list(environment) { $0.text($1) }
+        for number in [initPID, listener, console, channel] { out.int32(number) }
+        out.uint64(initStartTicks)
+        out.int64(startedAt)
+        out.flag(privileged)
+        out.data(seccomp)
+        return out.bytes
+    }
+
+    init() {}
+
+    init(decoding bytes: [UInt8]) throws {
+        var input = WireReader(bytes)
+        name = try input.text()
+        runtimeDirectory = try input.text()
+        statusFile = try input.text()
+        cgroupName = try input.text()
+        consoleLog = try input.text()
+        initKind = InitKind(rawValue: try input.text()) ?? .other
+        hierarchies = try input.list { try $0.text() }
+        environment = try input.list { try $0.text() }
+        initPID = try input.int32()
+        listener = try input.int32()
+        console = try input.int32()
+        channel = try input.int32()
+        initStartTicks = try input.uint64()
+        startedAt = try input.int64()
+        privileged = try input.flag()
+        seccomp = try input.data()
+        try input.end()
+    }
+
+    /// The plan for a container that has just been started or restored.
+    init(spec: ContainerSpec, layout: CgroupLayout, initPID: Int32, initKind: InitKind, seccomp: [UInt8]) throws {
+        name = spec.name
+        runtimeDirectory = spec.runtimeDirectory
+        statusFile = spec.statusFile
+        cgroupName = spec.cgroup
+        hierarchies = layout.hierarchies.map(\.path)
+        self.initPID = initPID
+        initStartTicks = try ProcessStatus(pid: initPID).startTicks
+        startedAt = Int64(time(nil))
+        self.initKind = initKind
+        privileged = spec.isPrivileged
+        environment = ContainerEnvironment.forPrograms(spec)
+        consoleLog = spec.console ? spec.consoleLog ?? "" : ""
+        self.seccomp = seccomp
+    }
+
+    /// Executes this program anew as the monitor; process number, children and the given descriptors stay. What
+    /// starting or restoring has loaded and touched is gone with that.
+    func become(
+        listener: FileDescriptor, console: FileDescriptor?, channel: FileDescriptor?
+    ) throws -> Never {
+        var plan = self
+        plan.listener = listener.rawValue
+        plan.console = console?.rawValue ?? -1
+        plan.channel = channel?.rawValue ?? -1
+        let file = try FileDescriptor.memory(named: "apus-plan")
+        try file.write(plan.encoded())
+        for descriptor in [listener, console, channel, file] { try descriptor?.setInheritable(true) }
+        let arguments = CStrings(["apus-runtime", "monitor", "\(file.rawValue)", name])
+        let environment = CStrings(["PATH=/usr/sbin:/usr/bin:/sbin:/bin"])
+        execve("/proc/self/exe", arguments.pointer, environment.pointer)
+        throw SystemError("execve", "execute apus-runtime again as the monitor of \(name)")
+    }
+}
+
+/// Environments of a container's programs.
+enum ContainerEnvironment {
+    private static let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+    /// What init gets.
+    static func forInit(_ spec: ContainerSpec) -> [String] {
+        var all = ["PATH": path, "TERM": "linux", "container": "lxc"]
+        all.merge(spec.environment) { $1 }
+        if !spec.nesting { all.merge(SystemdSettings.environment) { $1 } }
+        return all.map { "\($0.key)=\($0.value)" }.sorted()
+    }
+
+    /// What programs that `exec` brings in get, unless the request says otherwise.
+    static func forPrograms(_ spec: ContainerSpec) -> [String] {
+        var all = ["PATH": path, "LANG": "C.UTF-8", "container": "lxc"]
+        all.merge(spec.environment) { $1 }
+        return all.map { "\($0.key)=\($0.value)" }.sorted()
+    }
+}
