@@ -71,10 +71,10 @@ let package = Package(
         // CRIU, and what starts, restores and watches one container.
         .target(name: "CRIU", dependencies: ["LinuxSystem", swiftProtobuf], exclude: ["README.md"], swiftSettings: house),
         .target(
-            name: "ContainerRuntime", dependencies: ["LinuxSystem", "CRIU", "CSeccomp"],
+            name: "ContainerRuntime", dependencies: ["CLinux", "LinuxSystem", "CRIU", "CSeccomp"],
             swiftSettings: house),
         .executableTarget(
-            name: "apus-runtime", dependencies: ["ContainerRuntime"], swiftSettings: house, linkerSettings: standalone),
+            name: "apus-runtime", dependencies: ["ContainerRuntime", "LinuxSystem"], swiftSettings: house, linkerSettings: standalone),
 
         // What the daemon keeps.
         .target(name: "CStorage"),

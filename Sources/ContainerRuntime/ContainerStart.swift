@@ -35,9 +35,10 @@ public struct ContainerStart {
             }
             theirs.close()
             try spec.idmap?.apply(to: pid)
-            try ours.send([Signal.mapped.rawValue])
+            // If the child has died meanwhile, what it said last is the better error: it is read below.
+            try? ours.send([Signal.mapped.rawValue])
             try cgroup.join(pid)
-            try ours.send([Signal.placed.rawValue])
+            try? ours.send([Signal.placed.rawValue])
             let console = try awaitExecution(ours)
             let plan = try MonitorPlan(
                 spec: spec, layout: cgroup.layout, initPID: pid, initKind: initKind, seccomp: seccomp)
@@ -85,6 +86,9 @@ public struct ContainerStart {
     // MARK: In the child
 
     private func becomeInit(_ parent: FileDescriptor, seccomp: [UInt8]) throws {
+        // Now, as long as this is still the host's root, who may search the host's directories; and not earlier,
+        // because it has to be a mount of this namespace.
+        let root = try FileDescriptor.open(spec.rootMount, OpenFlags.path | O_DIRECTORY)
         try expect(.mapped, from: parent)
         try check("setresgid", "become the container's root") { apus_setresgid(0) }
         try check("setresuid", "become the container's root") { apus_setresuid(0) }
@@ -94,7 +98,7 @@ public struct ContainerStart {
         try check("sethostname", "set the host name to \(spec.hostname)") {
             sethostname(spec.hostname, spec.hostname.utf8.count)
         }
-        try RootFileSystem.enter(spec.rootMount, privileged: spec.isPrivileged, initKind: initKind) {
+        try RootFileSystem.enter(root, privileged: spec.isPrivileged, initKind: initKind) {
             try expect(.placed, from: parent)
             try Namespaces.unshare(.cgroup)
         }

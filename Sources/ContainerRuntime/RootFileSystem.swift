@@ -20,14 +20,23 @@ public enum RootFileSystem {
     /// done from inside the new root, so that symlinks in it cannot lead out. `joinCgroup` is called when the
     /// cgroup namespace is needed.
     static func enter(
-        _ root: String, privileged: Bool, initKind: InitKind, enterCgroupNamespace: () throws -> Void
+        _ root: FileDescriptor, privileged: Bool, initKind: InitKind, enterCgroupNamespace: () throws -> Void
     ) throws {
         try Mount.setPropagation("/", .slavePropagation)
-        // pivot_root wants a mount of this namespace; the host's is locked in here.
-        try Mount.bind(root, on: root, recursive: true)
         let old = try FileDescriptor.open("/", OpenFlags.path | O_DIRECTORY)
-        try check("chdir", "enter \(root)") { chdir(root) }
-        try check("pivot_root", "make \(root) the root") { apus_pivot_root(".", ".") }
+        // pivot_root wants a mount of this namespace; the host's is locked in here. By descriptor, because the
+        // container's root may not search the host's directories on the way.
+        let tree = FileDescriptor(
+            owning: try check("open_tree", "open the root file system") {
+                apus_open_tree(
+                    root.rawValue, "",
+                    APUS_OPEN_TREE_CLONE | APUS_OPEN_TREE_CLOEXEC | APUS_AT_EMPTY_PATH | APUS_AT_RECURSIVE)
+            })
+        try check("move_mount", "mount the root file system") {
+            apus_move_mount(tree.rawValue, "", root.rawValue, "")
+        }
+        try check("fchdir", "enter the root file system") { fchdir(tree.rawValue) }
+        try check("pivot_root", "make it the root") { apus_pivot_root(".", ".") }
         try check("chdir", "enter the new root") { chdir("/") }
         try mountKernelFileSystems(privileged: privileged)
         try mountDevices(from: old)

@@ -40,7 +40,7 @@ public struct RuntimeLauncher: Sendable {
         _ spec: ContainerSpec, verb: String, more: [String], _ rollback: Rollback,
         write: () throws -> Void = {}
     ) throws -> Launch {
-        try Files.makeDirectories(spec.runtimeDirectory, mode: 0o700)
+        try Files.makeDirectories(spec.runtimeDirectory, mode: 0o711)
         rollback.add { try await RuntimeCleanup.remove(spec) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
