@@ -1,0 +1,146 @@
+import Foundation
+import Glibc
+import Testing
+
+extension Integration {
+    /// kill -9 at random points: never a frozen container, never a half one, never harm to the host.
+    @Suite struct Crashes {
+        static let rounds = ProcessInfo.processInfo.environment["APUS_TEST_CRASHES"].flatMap { Int($0) } ?? 6
+
+        /// The four operations that a crash may interrupt.
+        enum Moment: String, CaseIterable, CustomTestStringConvertible {
+            case snapshot, restore, stop, start
+            var testDescription: String { rawValue }
+        }
+
+        @Test(arguments: Moment.allCases)
+        func criuIsKilled(moment: Moment) throws {
+            try withHost("criu-\(moment)") { host in
+                let guest = try prepare(host)
+                for round in 0..<Self.rounds {
+                    let command = try begin(moment, host)
+                    // From the first sign of CRIU on, a little later each round.
+                    var killed = false
+                    try? eventually("criu to run", limit: .seconds(5)) { !criu(of: host).isEmpty || !command.isRunning }
+                    usleep(useconds_t(round * 17_000 + Int.random(in: 0..<10_000)))
+                    for pid in criu(of: host) { killed = kill(pid, SIGKILL) == 0 || killed }
+                    let outcome = try command.wait(limit: .seconds(90))
+                    #expect(!killed || outcome.code != 0 || round > 0, "\(outcome)")
+                    try expectSound(host, guest, "\(moment), round \(round): \(outcome)")
+                    #expect(criu(of: host).isEmpty)
+                }
+            }
+        }
+
+        @Test(arguments: Moment.allCases)
+        func theDaemonIsKilled(moment: Moment) throws {
+            try withHost("daemon-\(moment)") { host in
+                let guest = try prepare(host)
+                for round in 0..<Self.rounds {
+                    let command = try begin(moment, host)
+                    usleep(useconds_t(round * 60_000 + Int.random(in: 0..<60_000)))
+                    try host.killDaemon()
+                    _ = try command.wait(limit: .seconds(30))
+                    try host.startDaemon()
+                    try expectSound(host, guest, "\(moment), round \(round)")
+                }
+            }
+        }
+
+        @Test(arguments: Moment.allCases)
+        func theRuntimeIsKilled(moment: Moment) throws {
+            try withHost("runtime-\(moment)") { host in
+                let guest = try prepare(host)
+                for round in 0..<max(2, Self.rounds / 2) {
+                    let command = try begin(moment, host)
+                    usleep(useconds_t(round * 60_000 + Int.random(in: 0..<60_000)))
+                    for pid in runtimes(of: host) { kill(pid, SIGKILL) }
+                    _ = try command.wait(limit: .seconds(90))
+                    try expectSound(host, guest, "\(moment), round \(round)")
+                }
+            }
+        }
+
+        @Test func aContainerWhoseRuntimeDiedIsStoppedAndStartsAgain() throws {
+            try withHost("runtime-idle") { host in
+                let guest = try prepare(host)
+                for pid in runtimes(of: host) { kill(pid, SIGKILL) }
+                try eventually("the container to be stopped") { try host.status(of: "c1") == "Stopped" }
+                try eventually("nothing of it to be left") { host.state.leftovers.allSatisfy { $0.contains("apusd") } }
+                try host.apus("start", "c1")
+                try guest.verify()
+            }
+        }
+
+        // MARK: the pieces
+
+        private func prepare(_ host: TestHost) throws -> Guest {
+            try host.launch(.busybox, "c1")
+            let guest = try Guest.start(in: "c1", of: .busybox, on: host)
+            try host.apus("snapshot", "c1", "base", "--stateful")
+            return guest
+        }
+
+        private func begin(_ moment: Moment, _ host: TestHost) throws -> Program {
+            switch moment {
+            case .snapshot: return try host.begin("snapshot", "c1", "s\(Int.random(in: 0..<1_000_000))", "--stateful")
+            case .restore: return try host.begin("restore", "c1", "base")
+            case .stop: return try host.begin("stop", "c1", "--stateful")
+            case .start:
+                try host.apus("stop", "c1", "--stateful")
+                return try host.begin("start", "c1")
+            }
+        }
+
+        /// Running and sound, or stopped and able to start; nothing frozen, nothing left over; able to do it all again.
+        private func expectSound(_ host: TestHost, _ guest: Guest, _ when: String) throws {
+            try eventually("\(when): the container to be running or stopped", limit: .seconds(30)) {
+                let status = try host.status(of: "c1")
+                let busy = try !host.query("/1.0/operations")["running"].array.isEmpty
+                return !busy && (status == "Running" || status == "Stopped")
+            }
+            try eventually("\(when): nothing to be frozen") { host.state.frozen.isEmpty }
+            if try host.status(of: "c1") == "Stopped" {
+                try eventually("\(when): nothing of a stopped container to be left") {
+                    host.state.leftovers.allSatisfy { $0.contains("apusd") }
+                }
+                try host.apus("start", "c1")
+            }
+            try guest.verify(when)
+            try eventually("\(when): one life, and no more") {
+                let shape = KernelShape(host.state)
+                return shape.mounts.count <= 1 && shape.programs.filter { !$0.hasPrefix("apusd") }.count == 1
+            }
+            // Listed snapshots are whole, the others are gone.
+            let listed = try host.query("/1.0/containers/c1/snapshots").array.compactMap {
+                $0.string?.split(separator: "/").last.map(String.init)
+            }
+            let kept = names(in: "\(host.folder)/checkpoints/c1/snapshots")
+            #expect(Set(kept) == Set(listed), "\(when): snapshots and checkpoints differ")
+            #expect(listed.contains("base"))
+            for name in listed where name != "base" { try host.apus("delete", "c1/\(name)") }
+            let cgyards = try must(["find", host.folder + "/checkpoints", "-name", ".criu*"]).text
+            #expect(cgyards == "", "\(when): CRIU's own mounts are left")
+        }
+
+        private func runtimes(of host: TestHost) -> [pid_t] {
+            host.state.processes.filter { $0.value.hasPrefix("apus-runtime") }.map(\.key)
+        }
+
+        /// Processes of CRIU below the daemon, or below a runtime of it.
+        private func criu(of host: TestHost) -> [pid_t] {
+            let roots = Set(runtimes(of: host) + [host.daemon?.pid ?? -1])
+            return names(in: "/proc").compactMap { pid_t($0) }.filter { pid in
+                guard text(of: "/proc/\(pid)/cmdline").contains("swrk") else { return false }
+                var parent = pid
+                for _ in 0..<8 where parent > 1 {
+                    if roots.contains(parent) { return true }
+                    let after = text(of: "/proc/\(parent)/stat").split(separator: ")").last ?? ""
+                    let fields = after.split(separator: " ")
+                    parent = fields.count > 1 ? pid_t(fields[1]) ?? 0 : 0
+                }
+                return false
+            }
+        }
+    }
+}
