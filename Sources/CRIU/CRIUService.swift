@@ -1,5 +1,4 @@
 internal import Dispatch
-internal import Foundation
 internal import Glibc
 internal import LinuxSystem
 internal import Synchronization
@@ -122,7 +121,5 @@ private final class Guarded<Value: Sendable>: Sendable {
 
 /// Starts `body` in a thread of its own and does not wait.
 private func inDetachedThread(_ body: @escaping @Sendable () -> Void) {
-    let thread = Thread { body() }
-    thread.name = "criu"
-    thread.start()
+    DispatchQueue(label: "criu").async { body() }
 }

@@ -93,7 +93,11 @@ public final class CRIUSession {
                     try channel.send(CRIURequest.answer(success: success).encoded())
                 case .failed(let code, let message):
                     throw failure(what, code, message, log, refusal)
-                case let response: return response
+                case let response:
+                    // CRIU goes on after a refused pre-resume; its caller does not.
+                    guard let refusal else { return response }
+                    finish()
+                    throw handlerFailure(what, refusal, log)
                 }
             }
         } catch where error.code == .connectionClosed {

@@ -1,3 +1,5 @@
+public import LinuxSystem
+
 /// What a checkpoint remembers beside CRIU's images: `checkpoint.json`, written at the dump, read at the
 /// restore. CRIU would lose it, or leaves it to its caller.
 public struct CheckpointRecord: Sendable, Hashable, Codable {
@@ -24,10 +26,8 @@ public struct CheckpointRecord: Sendable, Hashable, Codable {
     public var loopbackUp: Bool
     /// Settings below `/proc/sys/net` that differ from those of a new namespace, `net/core/somaxconn` alike.
     public var networkSettings: [String: String]
-    /// The console's slave device number within the container (`/dev/pts/N`), when a task or mount uses it.
-    public var console: CheckpointConsole?
-    /// The uid and gid ranges of the container: restoring needs the same.
-    public var idMap: [CheckpointIDRange]
+    /// The container's user and group ids; nil: the host's. Restoring needs the same.
+    public var idmap: IDMap?
     /// How long the tasks stood still, in microseconds, for those who want to know.
     public var frozenMicroseconds: UInt32
     /// The bytes of the images.
@@ -38,7 +38,7 @@ public struct CheckpointRecord: Sendable, Hashable, Codable {
         container: String, takenAt: Double, compatibility: CheckpointCompatibility,
         cgroups: [CheckpointCgroup], tasks: [CheckpointTask], externalMounts: [CheckpointExternalMount],
         emptyNetwork: Bool, loopbackUp: Bool, networkSettings: [String: String],
-        console: CheckpointConsole?, idMap: [CheckpointIDRange], frozenMicroseconds: UInt32 = 0,
+        idmap: IDMap?, frozenMicroseconds: UInt32 = 0,
         size: Int64 = 0
     ) {
         self.format = Self.currentFormat
@@ -51,8 +51,7 @@ public struct CheckpointRecord: Sendable, Hashable, Codable {
         self.emptyNetwork = emptyNetwork
         self.loopbackUp = loopbackUp
         self.networkSettings = networkSettings
-        self.console = console
-        self.idMap = idMap
+        self.idmap = idmap
         self.frozenMicroseconds = frozenMicroseconds
         self.size = size
     }
@@ -97,7 +96,7 @@ public struct CheckpointCgroup: Sendable, Hashable, Codable {
     public var gid: UInt32
     /// The permission bits of the directory.
     public var mode: UInt32
-    /// Files that were set (`memory.max`, `cgroup.subtree_control`, extended attributes left out).
+    /// Files that were set (`memory.max`, `cgroup.subtree_control`).
     public var settings: [String: String]
 
     /// Makes a record of a control group.
@@ -161,8 +160,6 @@ public struct CheckpointExternalMount: Sendable, Hashable, Codable {
         case host(path: String)
         /// The container's own part of the control group tree.
         case cgroup
-        /// The slave of the console.
-        case console
     }
 
     /// Where it is within the container.
@@ -177,29 +174,5 @@ public struct CheckpointExternalMount: Sendable, Hashable, Codable {
         self.mountPoint = mountPoint
         self.key = key
         self.source = source
-    }
-}
-
-/// The container's console.
-public struct CheckpointConsole: Sendable, Hashable, Codable {
-    /// CRIU's name of the terminal: `tty[rdev:dev]`.
-    public var key: String
-    /// Makes a record of a console.
-    public init(key: String) { self.key = key }
-}
-
-/// A range of uids and gids.
-public struct CheckpointIDRange: Sendable, Hashable, Codable {
-    /// The first id inside.
-    public var inside: UInt32
-    /// The first id outside.
-    public var outside: UInt32
-    /// How many.
-    public var count: UInt32
-    /// Makes a range.
-    public init(inside: UInt32, outside: UInt32, count: UInt32) {
-        self.inside = inside
-        self.outside = outside
-        self.count = count
     }
 }

@@ -1,0 +1,46 @@
+import CRIU
+import Glibc
+import LinuxSystem
+
+/// What a restore does at each of CRIU's notifications.
+struct RestoreSteps {
+    let record: CheckpointRecord
+    let cgroups: RestoreCgroups
+    let criu: pid_t
+    private(set) var initPID: Int32 = 0
+    private(set) var console: FileDescriptor?
+
+    init(record: CheckpointRecord, cgroups: RestoreCgroups, criu: pid_t) {
+        self.record = record
+        self.cgroups = cgroups
+        self.criu = criu
+    }
+
+    /// Serves one notification; `hold` is called when the processes stand ready.
+    mutating func handle(_ notification: CRIUNotification, hold: (Int32) throws -> Void) throws {
+        switch notification.moment {
+        case .setupNamespaces:
+            // The notification before resume tells no number: remember this one.
+            initPID = notification.pid ?? 0
+            if record.emptyNetwork { try RestoreNetwork.configure(initPID, from: record) }
+        case .orphanTerminalMaster:
+            if let descriptor = notification.descriptor { console = FileDescriptor(owning: descriptor) }
+        case .preResume:
+            do {
+                try beforeResume()
+                try hold(initPID)
+            } catch {
+                // CRIU resumes the processes whatever we answer here: they must be dead by then.
+                if initPID > 0 { _ = kill(initPID, SIGKILL) }
+                throw error
+            }
+        default: break
+        }
+    }
+
+    private func beforeResume() throws {
+        let processes = cgroups.restoredProcesses(except: criu)
+        try cgroups.place(processes)
+        RestoreTasks.replay(record, on: processes)
+    }
+}
