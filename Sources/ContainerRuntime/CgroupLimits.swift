@@ -109,6 +109,7 @@ extension ContainerCgroup {
             result.memoryPeak = number(memory.path + (v2 ? "/memory.peak" : "/memory.max_usage_in_bytes"))
             if v2 {
                 result.swap = number(memory.path + "/memory.swap.current")
+                result.swapPeak = number(memory.path + "/memory.swap.peak")
             } else if let both = number(memory.path + "/memory.memsw.usage_in_bytes"), let used = result.memory {
                 result.swap = max(0, both - used)
             }
@@ -137,6 +138,8 @@ public struct CgroupStatistics: Sendable, Hashable {
     public var memoryPeak: Int64?
     /// Bytes of swap.
     public var swap: Int64?
+    /// The most swap so far.
+    public var swapPeak: Int64?
     /// CPU time.
     public var cpuNanoseconds: Int64?
     /// Tasks, threads included. One is the runtime's own once something was executed by `exec`.

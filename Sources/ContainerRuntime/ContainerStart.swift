@@ -98,7 +98,8 @@ public struct ContainerStart {
         try check("sethostname", "set the host name to \(spec.hostname)") {
             sethostname(spec.hostname, spec.hostname.utf8.count)
         }
-        try RootFileSystem.enter(root, privileged: spec.isPrivileged, initKind: initKind) {
+        let settings = initKind == .systemd && !spec.nesting
+        try RootFileSystem.enter(root, privileged: spec.isPrivileged, systemdSettings: settings) {
             try expect(.placed, from: parent)
             try Namespaces.unshare(.cgroup)
         }

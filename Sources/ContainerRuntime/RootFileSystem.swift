@@ -12,15 +12,17 @@ public enum RootFileSystem {
     public static func mount(_ spec: ContainerSpec) throws {
         try Files.makeDirectories(spec.rootMount, mode: 0o700)
         try Mount.bindMapped(spec.rootfs, on: spec.rootMount, map: spec.idmap)
-        // Processes of the container have to pass the directory above; only root can come this far.
-        try check("chmod", "open the way to \(spec.rootMount)") { chmod(spec.runtimeDirectory, 0o711) }
+        // CRIU goes this way as the container's root. Of a privileged container nobody else may: programs in it that
+        // are set-user-id root are that on the host too.
+        let mode: mode_t = spec.isPrivileged ? 0o700 : 0o711
+        try check("chmod", "open the way to \(spec.rootMount)") { chmod(spec.runtimeDirectory, mode) }
     }
 
     /// Makes `root` the root of this process's new mount namespace and mounts what belongs into it. Everything is
     /// done from inside the new root, so that symlinks in it cannot lead out. `joinCgroup` is called when the
     /// cgroup namespace is needed.
     static func enter(
-        _ root: FileDescriptor, privileged: Bool, initKind: InitKind, enterCgroupNamespace: () throws -> Void
+        _ root: FileDescriptor, privileged: Bool, systemdSettings: Bool, enterCgroupNamespace: () throws -> Void
     ) throws {
         try Mount.setPropagation("/", .slavePropagation)
         let old = try FileDescriptor.open("/", OpenFlags.path | O_DIRECTORY)
@@ -40,7 +42,7 @@ public enum RootFileSystem {
         try check("chdir", "enter the new root") { chdir("/") }
         try mountKernelFileSystems(privileged: privileged)
         try mountDevices(from: old)
-        if initKind == .systemd { try SystemdSettings.mountRun() }
+        if systemdSettings { try SystemdSettings.mountRun() }
         try enterCgroupNamespace()
         // Nothing but cgroup2, on every kind of host: systemd is content with it, and newer ones want nothing else.
         try Mount.mount(
@@ -70,7 +72,7 @@ public enum RootFileSystem {
                 apus_open_tree(AT_FDCWD, "/proc/sys/net", APUS_OPEN_TREE_CLONE | APUS_OPEN_TREE_CLOEXEC)
             })
         try Mount.unmount("/proc/sys/net")
-        for path in ["/proc/sys", "/proc/sysrq-trigger"] {
+        for path in ["/proc/sys", "/proc/sysrq-trigger"] where Files.exists(path) {
             try Mount.bind(path, on: path)
             try Mount.mount(
                 nil, on: path, flags: [.bind, .remount, .readOnly, .noSUID, .noDevices, .noExec])

@@ -40,7 +40,7 @@ public struct RuntimeLauncher: Sendable {
         _ spec: ContainerSpec, verb: String, more: [String], _ rollback: Rollback,
         write: () throws -> Void = {}
     ) throws -> Launch {
-        try Files.makeDirectories(spec.runtimeDirectory, mode: 0o711)
+        try Files.makeDirectories(spec.runtimeDirectory, mode: spec.isPrivileged ? 0o700 : 0o711)
         rollback.add { try await RuntimeCleanup.remove(spec) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

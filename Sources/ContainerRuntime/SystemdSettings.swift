@@ -9,24 +9,49 @@ enum SystemdSettings {
         "MEMORY_PRESSURE_WATCH": "/dev/null", "CPU_PRESSURE_WATCH": "/dev/null", "IO_PRESSURE_WATCH": "/dev/null",
     ]
 
-    /// A drop-in of the same name for one unit would hide this one: the name is nobody else's.
-    private static let fileName = "zz-apus-checkpoint.conf"
-
-    private static let dropIns = [
-        // Services with PrivateUsers=yes end with 217/USER where a user namespace is refused.
-        "service.d": "[Service]\nPrivateUsers=no\nMemoryPressureWatch=off\n",
-        // CRIU: "./var/tmp doesn't have a proper root mount": without it /tmp is a part of a tmpfs mounted nowhere.
-        "systemd-resolved.service.d": "[Service]\nPrivateTmp=yes\n",
+    /// A drop-in of one unit hides one of all services that has the same name: each name is used once.
+    private static let fileNames = [
+        "service.d": "zz-apus-checkpoint.conf", "systemd-resolved.service.d": "zz-apus-checkpoint-tmp.conf",
     ]
+
+    private static func dropIns(version: Int?) -> [String: String] {
+        // An older systemd complains of settings it does not know, once for each service.
+        let pressure = (version ?? 0) >= 254 ? "MemoryPressureWatch=off\n" : ""
+        return [
+            // Services with PrivateUsers=yes end with 217/USER where a user namespace is refused.
+            "service.d": "[Service]\nPrivateUsers=no\n" + pressure,
+            // CRIU: "./var/tmp doesn't have a proper root mount": without it /tmp is a part of a tmpfs mounted
+            // nowhere.
+            "systemd-resolved.service.d": "[Service]\nPrivateTmp=yes\n",
+        ]
+    }
+
+    /// The version of the systemd below a root directory, by the name of its library; symlinks cannot lead out.
+    static func version(root path: String) -> Int? {
+        guard let root = try? FileDescriptor.open(path, OpenFlags.path | O_DIRECTORY) else { return nil }
+        func names(_ path: String) -> [String] {
+            guard let directory = try? root.open(at: path, O_RDONLY | O_DIRECTORY, resolve: [.inRoot, .noMagicLinks])
+            else { return [] }
+            return (try? DirectoryReader.names(directory)) ?? []
+        }
+        let libraries = names("usr/lib").filter { $0.hasSuffix("-linux-gnu") }.map { "usr/lib/\($0)/systemd" }
+        for directory in ["usr/lib/systemd", "lib/systemd"] + libraries {
+            for name in names(directory) where name.hasPrefix("libsystemd-shared-") {
+                return Int(name.dropFirst("libsystemd-shared-".count).prefix { $0.isNumber })
+            }
+        }
+        return nil
+    }
 
     /// Mounts /run as systemd would (it keeps one that is there), with the drop-ins in it.
     static func mountRun() throws {
+        let dropIns = dropIns(version: version(root: "/"))
         try Files.makeDirectories("/run")
         try Mount.mount("tmpfs", on: "/run", type: "tmpfs", flags: [.noSUID, .noDevices], options: "mode=755")
         for (directory, text) in dropIns {
             let path = "/run/systemd/system/" + directory
             try Files.makeDirectories(path)
-            try Files.write(path + "/" + fileName, text, mode: 0o644)
+            try Files.write(path + "/" + (fileNames[directory] ?? "zz-apus.conf"), text, mode: 0o644)
         }
     }
 }
