@@ -16,7 +16,7 @@ let house: [SwiftSetting] = [
 let standalone: [LinkerSetting] = [
     .unsafeFlags([
         "-static-stdlib", "-lCoreFoundation", "-l_FoundationICU", "-l_FoundationCShims",
-        "-l_FoundationCollections", "-lBlocksRuntime", "-lstdc++",
+        "-l_FoundationCollections", "-lswiftSynchronization", "-lBlocksRuntime", "-lstdc++",
     ])
 ]
 
@@ -114,7 +114,7 @@ let package = Package(
             swiftSettings: house),
         .target(
             name: "ApusCommands",
-            dependencies: ["ApusAPI", "ApusClient", "LinuxSystem", argumentParser, yams], swiftSettings: house),
+            dependencies: ["ApusAPI", "ApusClient", argumentParser, nioCore, nioHTTP1, yams], swiftSettings: house),
         .executableTarget(
             name: "apus", dependencies: ["ApusCommands"], swiftSettings: house, linkerSettings: standalone),
 

@@ -1,1 +1,6 @@
-@main struct Main { static func main() {} }
+import ApusCommands
+
+@main
+struct Main {
+    static func main() async { await Apus.main() }
+}

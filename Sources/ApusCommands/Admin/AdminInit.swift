@@ -1,0 +1,72 @@
+import ApusAPI
+import ApusClient
+package import ArgumentParser
+import Yams
+
+/// `apus admin init`
+package struct AdminInit: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "init",
+        abstract: "Set the daemon up: a storage pool, and the default profile that uses it.",
+        discussion: """
+            May be run again: what is there already stays. --preseed reads YAML with the keys config, \
+            storage_pools and profiles from standard input; --dump prints such YAML.
+
+            EXAMPLES:
+              apus admin init --auto
+              apus admin init --auto --storage-pool fast --storage-source /srv/apus
+              apus admin init --preseed < preseed.yaml
+              apus admin init --dump > preseed.yaml
+            """)
+
+    @Flag(name: .long, help: "Choose everything by itself.")
+    package var auto = false
+
+    @Flag(name: .long, help: "Read what to set up from standard input.")
+    package var preseed = false
+
+    @Flag(name: .long, help: "Print what is set up.")
+    package var dump = false
+
+    @Option(help: ArgumentHelp("With --auto: the pool's driver.", valueName: "driver"))
+    package var storageBackend = "dir"
+
+    @Option(help: ArgumentHelp("With --auto: the pool's name.", valueName: "name"))
+    package var storagePool = "default"
+
+    @Option(help: ArgumentHelp("With --auto: where the pool keeps its files.", valueName: "path"))
+    package var storageSource: String?
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func validate() throws {
+        guard [auto, preseed, dump].filter({ $0 }).count == 1 else {
+            throw ValidationError("Give one of --auto, --preseed and --dump.")
+        }
+    }
+
+    /// What `--auto` sets up.
+    package var automatic: Preseed {
+        var preseed = Preseed()
+        var pool = Preseed.Pool(name: storagePool, driver: storageBackend)
+        if let storageSource { pool.config = ["source": storageSource] }
+        preseed.storagePools = [pool]
+        var profile = Preseed.Profile(name: "default")
+        profile.devices = ["root": ["type": "disk", "path": "/", "pool": storagePool]]
+        preseed.profiles = [profile]
+        return preseed
+    }
+
+    package func run() async throws {
+        let session = global.session
+        if dump {
+            session.output.write(try Rendering.yaml(try await Preseed(of: session.client)))
+        } else if preseed {
+            try await Preseed(yaml: try FileIO.standardInput()).apply(to: session.client, keepingProfiles: false)
+        } else {
+            try await automatic.apply(to: session.client, keepingProfiles: true)
+        }
+    }
+}

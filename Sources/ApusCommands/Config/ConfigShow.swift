@@ -1,0 +1,70 @@
+package import ApusAPI
+import ApusClient
+package import ArgumentParser
+
+/// `apus config show`
+package struct ConfigShow: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Print a container's configuration as YAML.",
+        discussion: """
+            EXAMPLES:
+              apus config show c1
+              apus config show c1 --expanded
+              apus config show c1/s1
+            """)
+
+    @Argument(
+        help: ArgumentHelp("The container, or CONTAINER/SNAPSHOT.", valueName: "container"), completion: .snapshots)
+    package var container: String
+
+    @Flag(name: .shortAndLong, help: "With what comes from the profiles.")
+    package var expanded = false
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func run() async throws {
+        let session = global.session
+        let name = try SnapshotName(container)
+        if let snapshot = name.snapshot {
+            let found = try await session.client.snapshot(snapshot, of: name.container)
+            session.output.write(try Rendering.yaml(found))
+            return
+        }
+        let instance = try await session.client.instance(name.container)
+        session.output.write(try Rendering.yaml(EditableInstance(instance, expanded: expanded)))
+    }
+}
+
+/// The part of a container that people edit, as YAML shows it.
+package struct EditableInstance: Codable, Equatable {
+    package var architecture: String
+    package var config: [String: String]
+    package var description: String
+    package var devices: [String: [String: String]]
+    package var ephemeral: Bool
+    package var profiles: [String]
+
+    package init(_ instance: Instance, expanded: Bool = false) {
+        architecture = instance.architecture
+        config = expanded ? instance.expandedConfig : instance.config
+        description = instance.description
+        devices = expanded ? instance.expandedDevices : instance.devices
+        ephemeral = instance.ephemeral
+        profiles = instance.profiles
+    }
+
+    /// What is sent to the daemon.
+    package var request: InstancePut {
+        var put = InstancePut()
+        put.architecture = architecture
+        put.config = config
+        put.description = description
+        put.devices = devices
+        put.ephemeral = ephemeral
+        put.profiles = profiles
+        return put
+    }
+}

@@ -1,0 +1,27 @@
+import ApusAPI
+import ApusClient
+package import ArgumentParser
+
+/// `apus launch`
+package struct Launch: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        abstract: "Create and start a container from an image.",
+        discussion: """
+            EXAMPLES:
+              apus launch debian:12 c1
+              apus launch debian:13 web -c limits.memory=512MiB -c boot.autostart=true
+              apus launch my-image -e
+            """)
+
+    @OptionGroup package var create: CreateOptions
+
+    package init() {}
+
+    package func run() async throws {
+        let session = create.global.session
+        let name = try await create.create(in: session)
+        session.output.announce("Starting \(name)")
+        try await session.finish(
+            try await session.client.changeState(of: name, InstanceStatePut(action: "start")), "Starting \(name)")
+    }
+}

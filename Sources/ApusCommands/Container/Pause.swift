@@ -1,0 +1,32 @@
+package import ApusAPI
+import ApusClient
+package import ArgumentParser
+
+/// `apus pause`
+package struct Pause: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        abstract: "Freeze containers: their processes stand still until they are started again.",
+        discussion: """
+            EXAMPLES:
+              apus pause c1
+              apus start c1
+            """)
+
+    @Argument(help: ArgumentHelp("The containers.", valueName: "container"), completion: .containers)
+    package var containers: [String]
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    /// What is sent to the daemon.
+    package var request: InstanceStatePut { InstanceStatePut(action: "freeze", timeout: 0) }
+
+    package func run() async throws {
+        let session = global.session
+        let request = request
+        try await session.each(try containers.map { try ContainerName($0).name }, "Pausing") {
+            try await session.client.changeState(of: $0, request)
+        }
+    }
+}

@@ -1,0 +1,38 @@
+package import ApusAPI
+import ApusClient
+package import ArgumentParser
+
+/// `apus restart`
+package struct Restart: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        abstract: "Restart containers.",
+        discussion: """
+            EXAMPLES:
+              apus restart c1
+              apus restart c1 --force
+            """)
+
+    @Argument(help: ArgumentHelp("The containers.", valueName: "container"), completion: .containers)
+    package var containers: [String]
+
+    @Flag(name: .shortAndLong, help: "Kill the processes instead of asking.")
+    package var force = false
+
+    @Option(help: ArgumentHelp("How long to wait for a clean end; for ever if negative.", valueName: "seconds"))
+    package var timeout = -1
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    /// What is sent to the daemon.
+    package var request: InstanceStatePut { InstanceStatePut(action: "restart", timeout: timeout, force: force) }
+
+    package func run() async throws {
+        let session = global.session
+        let request = request
+        try await session.each(try containers.map { try ContainerName($0).name }, "Restarting") {
+            try await session.client.changeState(of: $0, request)
+        }
+    }
+}

@@ -1,0 +1,47 @@
+package import ApusAPI
+import ApusClient
+package import ArgumentParser
+
+/// `apus start`
+package struct Start: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        abstract: "Start containers.",
+        discussion: """
+            A container that was stopped with --stateful goes on where it stood, unless --stateless is given. \
+            A paused container is resumed.
+
+            EXAMPLES:
+              apus start c1
+              apus start c1 --stateless
+            """)
+
+    @Argument(help: ArgumentHelp("The containers.", valueName: "container"), completion: .containers)
+    package var containers: [String]
+
+    @Flag(name: .long, help: "Begin anew: throw the saved running state away.")
+    package var stateless = false
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    /// What is sent to the daemon.
+    package var request: InstanceStatePut {
+        var put = InstanceStatePut(action: "start", timeout: 0)
+        put.apusStateless = stateless
+        return put
+    }
+
+    package func run() async throws {
+        let session = global.session
+        let request = request
+        try await session.each(try containers.map { try ContainerName($0).name }, "Starting") { name in
+            // A stateless start is for stopped containers only; otherwise a frozen one is meant to go on.
+            if !request.apusStateless, try await session.client.instance(name).statusCode == StatusCode.frozen.rawValue {
+                return try await session.client.changeState(
+                    of: name, InstanceStatePut(action: "unfreeze", timeout: 0))
+            }
+            return try await session.client.changeState(of: name, request)
+        }
+    }
+}

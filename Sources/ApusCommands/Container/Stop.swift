@@ -1,0 +1,52 @@
+package import ApusAPI
+import ApusClient
+package import ArgumentParser
+
+/// `apus stop`
+package struct Stop: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        abstract: "Stop containers.",
+        discussion: """
+            Asks a container's init to shut down and waits for it. With --stateful, the running processes are \
+            saved instead, and the next start continues them.
+
+            EXAMPLES:
+              apus stop c1
+              apus stop c1 --stateful
+              apus stop c1 c2 --timeout 30
+              apus stop c1 --force
+            """)
+
+    @Argument(help: ArgumentHelp("The containers.", valueName: "container"), completion: .containers)
+    package var containers: [String]
+
+    @Flag(name: .long, help: "Save the running state; the next start continues from it.")
+    package var stateful = false
+
+    @Flag(name: .shortAndLong, help: "Kill the processes instead of asking.")
+    package var force = false
+
+    @Option(help: ArgumentHelp("How long to wait for a clean end; for ever if negative.", valueName: "seconds"))
+    package var timeout = -1
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func validate() throws {
+        if stateful && force { throw ValidationError("--stateful and --force exclude each other.") }
+    }
+
+    /// What is sent to the daemon.
+    package var request: InstanceStatePut {
+        InstanceStatePut(action: "stop", timeout: timeout, force: force, stateful: stateful)
+    }
+
+    package func run() async throws {
+        let session = global.session
+        let request = request
+        try await session.each(try containers.map { try ContainerName($0).name }, "Stopping") {
+            try await session.client.changeState(of: $0, request)
+        }
+    }
+}

@@ -1,0 +1,27 @@
+import ApusClient
+package import ArgumentParser
+
+/// `apus file delete`
+package struct FileDelete: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "delete",
+        abstract: "Delete files in a container.",
+        discussion: """
+            EXAMPLES:
+              apus file delete c1/root/notes.txt
+            """)
+
+    @Argument(help: ArgumentHelp("The files, as CONTAINER/PATH.", valueName: "file"))
+    package var files: [String]
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func run() async throws {
+        for file in files {
+            let path = try ContainerPath(file)
+            try await global.session.client.deleteFile(path.path, of: path.container)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+/// `remote:name`, or only `name` on this machine.
+package struct ResourceName: Sendable, Hashable {
+    /// The remote; "local" for the daemon on this machine.
+    package let remote: String
+    /// The rest, which may be empty.
+    package let name: String
+
+    /// Where names without a remote are looked up.
+    package static let localRemote = "local"
+
+    /// Splits at the first colon.
+    package init(_ text: String) {
+        if let colon = text.firstIndex(of: ":") {
+            remote = colon == text.startIndex ? Self.localRemote : String(text[..<colon])
+            name = String(text[text.index(after: colon)...])
+        } else {
+            remote = Self.localRemote
+            name = text
+        }
+    }
+
+    /// The name, if it is one of this machine's.
+    package func local() throws -> String {
+        guard remote == Self.localRemote else {
+            throw Failure("there is no remote \"\(remote)\"; this version of apus knows only \"local:\"")
+        }
+        return name
+    }
+}
+
+/// A container, as the command line names it.
+package struct ContainerName: Sendable, Hashable {
+    package let name: String
+
+    /// Reads `[remote:]container`.
+    package init(_ text: String) throws {
+        let name = try ResourceName(text).local()
+        guard !name.isEmpty else { throw Failure("a container's name is missing") }
+        guard !name.contains("/") else {
+            throw Failure("\"\(name)\" is not the name of a container (only snapshots have a \"/\")")
+        }
+        self.name = name
+    }
+}
+
+/// A container or one of its snapshots.
+package struct SnapshotName: Sendable, Hashable {
+    package let container: String
+    package let snapshot: String?
+
+    /// Reads `[remote:]container[/snapshot]`.
+    package init(_ text: String) throws {
+        let name = try ResourceName(text).local()
+        let parts = name.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let first = parts.first, !first.isEmpty else { throw Failure("a container's name is missing") }
+        container = String(first)
+        snapshot = parts.count > 1 ? String(parts[1]) : nil
+        if snapshot == "" { throw Failure("the snapshot's name is missing after \"\(name)\"") }
+    }
+}
+
+/// A path inside a container.
+package struct ContainerPath: Sendable, Hashable {
+    package let container: String
+    /// Absolute.
+    package let path: String
+
+    /// Reads `[remote:]container/path`.
+    package init(_ text: String) throws {
+        let name = try ResourceName(text).local()
+        guard let slash = name.firstIndex(of: "/"), slash != name.startIndex else {
+            throw Failure("\"\(text)\" is not a path in a container; write CONTAINER/PATH")
+        }
+        container = String(name[..<slash])
+        path = String(name[slash...])
+    }
+}
+
+/// Where an image comes from.
+package enum ImageName: Sendable, Hashable {
+    /// This daemon's store, by alias or fingerprint.
+    case local(String)
+    /// A Debian release (or another recipe), built by the daemon from the machine's own package mirror.
+    case debian(String)
+
+    /// Reads `alias`, `fingerprint`, `local:alias` or `debian:release`.
+    package init(_ text: String) throws {
+        let resource = ResourceName(text)
+        guard !resource.name.isEmpty else { throw Failure("an image's name is missing in \"\(text)\"") }
+        switch resource.remote {
+        case ResourceName.localRemote: self = .local(resource.name)
+        case "debian": self = .debian(resource.name)
+        default:
+            throw Failure(
+                "there is no remote \"\(resource.remote)\"; images come from \"local:\" and \"debian:\" (such as debian:12)")
+        }
+    }
+}
