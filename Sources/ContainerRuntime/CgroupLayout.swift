@@ -21,7 +21,7 @@ public struct CgroupHierarchy: Sendable, Hashable {
 public struct CgroupLayout: Sendable, Hashable {
     /// The three ways a host can have them.
     public enum Kind: String, Sendable, Codable {
-        /// Controllers on v1 hierarchies, no unified one.
+        /// Controllers on v1 hierarchies, no unified one but the one that we had to mount.
         case v1
         /// Controllers on v1 hierarchies, and a unified one.
         case hybrid
@@ -36,7 +36,7 @@ public struct CgroupLayout: Sendable, Hashable {
 
     /// v1, hybrid or v2.
     public var kind: Kind {
-        if unified == nil { return .v1 }
+        if unified == nil || unified?.path == "/run/apus/cgroup2" { return .v1 }
         return hierarchies.count == 1 ? .v2 : .hybrid
     }
 
@@ -48,8 +48,16 @@ public struct CgroupLayout: Sendable, Hashable {
         hierarchies.first { $0.controllers.contains(controller) }
     }
 
-    /// The layout of this host, as mounted now.
-    public static func current() throws -> CgroupLayout { detect(try MountInfo.current()) }
+    /// The layout of this host, as mounted now. Where the unified hierarchy is mounted nowhere it is mounted at
+    /// `/run/apus/cgroup2`: containers see nothing else.
+    public static func current() throws -> CgroupLayout {
+        let found = detect(try MountInfo.current())
+        if found.unified != nil { return found }
+        let place = "/run/apus/cgroup2"
+        try Files.makeDirectories(place)
+        try Mount.mount("cgroup2", on: place, type: "cgroup2", flags: [.noSUID, .noDevices, .noExec])
+        return detect(try MountInfo.current())
+    }
 
     /// The layout in a list of mounts; paths get `prefix` in front (for tests).
     public static func detect(_ mounts: [MountInfo], prefix: String = "") -> CgroupLayout {

@@ -45,7 +45,13 @@ public struct ContainerCgroup: Sendable {
                 }
                 guard !hierarchy.isV2 else { continue }
                 if hierarchy.controllers.contains("cpuset") { try inheritCPUSet(above, directory) }
-                if hierarchy.controllers.contains("devices"), index == parts.count - 3 { try limitDevices(directory) }
+                if hierarchy.controllers.contains("devices"), index == parts.count - 3 {
+                    try CgroupDevices.limitV1(directory)
+                }
+            }
+            // A v1 hierarchy does it elsewhere, and nobody but a privileged container can make device nodes.
+            if hierarchy.isV2, idmap == nil, layout.hierarchy(for: "devices") == nil {
+                try CgroupDevices.limitV2(path(in: hierarchy))
             }
             if hierarchy.isV2, let idmap {
                 let root = path(in: hierarchy) + "/" + Self.inner
@@ -76,18 +82,6 @@ public struct ContainerCgroup: Sendable {
         where !have.contains(controller) {
             // One by one: a controller that another hierarchy uses must not keep the others away.
             try? Files.poke(directory + "/cgroup.subtree_control", "+\(controller)")
-        }
-    }
-
-    /// Lets the container open the harmless devices and make nodes of others, but not open those. Matters for
-    /// privileged containers alone: the kernel lets nobody else make nodes. Has to be done while the cgroup is empty.
-    private func limitDevices(_ directory: String) throws {
-        // null zero full random urandom; tty console ptmx; pseudo terminals.
-        let allowed = ["1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2", "136:*"]
-        // The kernel refuses this once there are cgroups below: then it has been done.
-        do { try Files.poke(directory + "/devices.deny", "a") } catch let e as SystemError where e.errno == EINVAL { return }
-        for entry in ["c *:* m", "b *:* m"] + allowed.map({ "c \($0) rwm" }) {
-            try Files.poke(directory + "/devices.allow", entry)
         }
     }
 

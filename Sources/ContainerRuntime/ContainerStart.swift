@@ -19,7 +19,7 @@ public struct ContainerStart {
     /// nothing is left behind.
     public func run(channel: FileDescriptor?) throws -> Never {
         try withSyncRollback(onUndoFailure: { RuntimeLog.write("while undoing: \($0)") }) { rollback in
-            rollback.add { try cgroup.remove() }
+            rollback.add { try cgroup.removeSoon() }
             try cgroup.create(owner: spec.idmap)
             try cgroup.applyLimits(spec.limits)
             rollback.add { try Mount.unmountAll(below: spec.rootMount) }
