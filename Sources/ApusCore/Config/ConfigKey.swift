@@ -1,0 +1,74 @@
+/// What kind of value a key takes.
+public enum ConfigValueKind: Sendable, Equatable {
+    /// Any text.
+    case text
+    /// "true" or "false".
+    case bool
+    /// A whole number within bounds.
+    case integer(ClosedRange<Int64>)
+    /// Bytes such as "512MiB", or a share of the machine such as "50%".
+    case bytes
+    /// A number of processors ("2") or a set of them ("0-1,3").
+    case cpus
+    /// A share ("50%") or a quota ("25ms/100ms") of processor time.
+    case allowance
+    /// One of some words.
+    case word([String])
+
+    /// How the reference names it.
+    public var name: String {
+        switch self {
+        case .text: "string"
+        case .bool: "boolean"
+        case .integer: "integer"
+        case .bytes: "bytes or percentage"
+        case .cpus: "number or set"
+        case .allowance: "percentage or time"
+        case .word(let words): words.joined(separator: ", ")
+        }
+    }
+}
+
+/// Who may set a key.
+public enum ConfigKeyOwner: Sendable {
+    /// Users, at any time.
+    case user
+    /// The image it was made from, or users.
+    case image
+    /// The daemon alone.
+    case daemon
+}
+
+/// One key of a container's configuration.
+public struct ConfigKey: Sendable {
+    /// The key; with a trailing "*" every key that begins so.
+    public let name: String
+    /// What values it takes.
+    public let kind: ConfigValueKind
+    /// What holds when it is not set, for the reference.
+    public let defaultValue: String
+    /// Whether a change takes effect on a running container at once.
+    public let live: Bool
+    /// Who may set it.
+    public let owner: ConfigKeyOwner
+    /// What it does.
+    public let summary: String
+
+    init(
+        _ name: String, _ kind: ConfigValueKind, default defaultValue: String = "-", live: Bool,
+        owner: ConfigKeyOwner = .user, _ summary: String
+    ) {
+        self.name = name
+        self.kind = kind
+        self.defaultValue = defaultValue
+        self.live = live
+        self.owner = owner
+        self.summary = summary
+    }
+
+    func matches(_ key: String) -> Bool {
+        guard name.hasSuffix("*") else { return name == key }
+        let prefix = name.dropLast()
+        return key.hasPrefix(prefix) && key.count > prefix.count
+    }
+}

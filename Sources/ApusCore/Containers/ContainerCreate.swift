@@ -1,0 +1,115 @@
+public import ApusAPI
+import Images
+import LinuxSystem
+import Storage
+
+extension ContainerService {
+    /// Makes a container.
+    public func create(_ post: InstancesPost) throws -> ApusAPI.Operation {
+        let name = post.name.isEmpty ? freeName() : post.name
+        try Names.checkInstance(name)
+        guard post.type.isEmpty || post.type == "container" else {
+            throw ServiceError.badRequest("Instances of type \"\(post.type)\" are not supported; use \"container\"")
+        }
+        guard entries[name] == nil else { throw ServiceError.conflict("Instance \"\(name)\" already exists") }
+        let architecture = Machine.names.architecture
+        guard post.architecture.isEmpty || post.architecture == architecture else {
+            throw ServiceError.badRequest("This machine runs \(architecture), not \(post.architecture)")
+        }
+        var record = ContainerRecord()
+        record.name = name
+        record.uuid = RandomID.uuid()
+        record.architecture = architecture
+        record.description = post.description
+        record.ephemeral = post.ephemeral
+        record.config = post.config.filter { !$0.key.hasPrefix("volatile.") }
+        record.devices = post.devices
+        record.profiles = post.profiles ?? ["default"]
+        record.createdAt = .now()
+        for profile in record.profiles { _ = try profiles.get(profile) }
+        try ConfigCheck.check(record.config)
+        try ConfigCheck.check(devices: record.devices)
+        record.pool = try pools.poolForRoot(expanded(record).devices)
+        try checkSource(post.source)
+        let source = post.source
+        return try context.operate(on: name, "creating", "Creating instance", mayCancel: true) { [record] handle in
+            try await self.createNow(record, source, handle)
+            return nil
+        }
+    }
+
+    private func checkSource(_ source: InstanceSource) throws {
+        switch source.type {
+        case "none": break
+        case "image": try images.check(source)
+        case "copy": _ = try copySource(source.source)
+        case "": throw ServiceError.badRequest("Say where the container's files come from: the source has no type")
+        default: throw ServiceError.badRequest("Unknown source type \"\(source.type)\"")
+        }
+    }
+
+    /// Makes a container; its lock is held by the caller.
+    private func createNow(_ planned: ContainerRecord, _ source: InstanceSource, _ handle: OperationHandle) async throws {
+        var record = planned
+        let name = record.name
+        var image: ImageRecord?
+        if source.type == "image" {
+            let found = try await images.obtain(source, handle)
+            record.baseImage = found.fingerprint
+            for (key, value) in found.properties where record.config["image.\(key)"] == nil {
+                record.config["image.\(key)"] = value
+            }
+            image = found
+        }
+        let driver = try pools.driver(record.pool)
+        try await withRollback { rollback in
+            // The row comes first: a daemon killed from here on finds in its journal what to remove.
+            record = try context.store.insert(record)
+            rollback.add { [id = record.id] in try self.context.store.deleteContainer(id) }
+            rollback.add {
+                if driver.exists(.container(name)) { try await driver.delete(.container(name)) }
+            }
+            if let image {
+                try await images.prepare(image, in: driver, handle)
+                handle.progress("Copying files")
+                try await driver.copy(.image(fingerprint: image.fingerprint), to: .container(name))
+            } else if source.type == "copy" {
+                handle.progress("Copying files")
+                try await driver.copy(try copySource(source.source), to: .container(name))
+            } else {
+                try await driver.create(.container(name)) { directory in
+                    try Files.makeDirectories(directory + "/rootfs", mode: 0o755)
+                }
+            }
+            try Task.checkCancellation()
+            try await applyTemplates(
+                record, event: source.type == "copy" ? .copy : .create, volume: driver.directory(of: .container(name)))
+        }
+        entries[name] = ContainerEntry(record: record)
+        tell("instance-created", name)
+    }
+
+    /// The volume that a copy is made of: a stopped container's, or a snapshot's.
+    private func copySource(_ text: String) throws -> Volume {
+        let parts = text.split(separator: "/", maxSplits: 1).map(String.init)
+        guard let container = parts.first else { throw ServiceError.badRequest("Say which container to copy") }
+        let entry = try entry(container)
+        if parts.count == 2 {
+            guard entry.snapshots.contains(where: { $0.name == parts[1] }) else {
+                throw ServiceError.notFound("Snapshot not found")
+            }
+            return .snapshot(container: container, name: parts[1])
+        }
+        guard entry.live == nil else {
+            throw ServiceError.badRequest("\"\(container)\" is running; take a snapshot and copy that, or stop it first")
+        }
+        return .container(container)
+    }
+
+    private func freeName() -> String {
+        while true {
+            let name = Names.random()
+            if entries[name] == nil { return name }
+        }
+    }
+}

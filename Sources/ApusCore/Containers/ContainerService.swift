@@ -1,0 +1,120 @@
+public import ApusAPI
+import ContainerRuntime
+import LinuxSystem
+import Logging
+
+/// Containers: what there is, what runs, and every change to them. Long work runs as operations that hold the
+/// container's lock; this actor itself is never blocked.
+public actor ContainerService {
+    let context: ServiceContext
+    let pools: PoolService
+    let profiles: ProfileService
+    let images: ImageService
+    let sessions: SessionRegistry
+    var entries: [String: ContainerEntry] = [:]
+    var idmaps: IDMapAllocator
+    /// Set when the daemon is about to end: containers that end now are to run again next time.
+    var endingDaemon = false
+
+    init(
+        context: ServiceContext, pools: PoolService, profiles: ProfileService, images: ImageService,
+        idmapPool: Range<Int64>
+    ) throws {
+        self.context = context
+        self.pools = pools
+        self.profiles = profiles
+        self.images = images
+        sessions = SessionRegistry()
+        idmaps = IDMapAllocator(pool: idmapPool)
+        let snapshots = Dictionary(grouping: try context.store.snapshots(), by: \.containerID)
+        for record in try context.store.containers() {
+            entries[record.name] = ContainerEntry(record: record, snapshots: snapshots[record.id] ?? [])
+            if let range = record.idmap { idmaps.restore(record.name, range) }
+        }
+    }
+
+    // MARK: Reading
+
+    /// The names of all containers.
+    public func names() -> [String] { entries.keys.sorted() }
+
+    /// All containers, by name.
+    /// - Parameter full: with their state and snapshots.
+    public func list(full: Bool) -> [Instance] {
+        entries.values.sorted { $0.record.name < $1.record.name }.map { instance($0, full: full) }
+    }
+
+    /// A container.
+    /// - Parameter full: with its state and snapshots.
+    public func get(_ name: String, full: Bool = false) throws -> Instance { instance(try entry(name), full: full) }
+
+    /// The tag of a container's editable part.
+    public func etag(_ name: String) throws -> String { try ETag.of(try entry(name).editable) }
+
+    /// What a container uses right now.
+    public func state(_ name: String) throws -> InstanceState { StateReader.state(try entry(name)) }
+
+    /// What the containers use: URLs by pool, by profile.
+    public func usage() -> (pools: [String: [String]], profiles: [String: [String]]) {
+        var pools: [String: [String]] = [:]
+        var profiles: [String: [String]] = [:]
+        for entry in entries.values.sorted(by: { $0.record.name < $1.record.name }) {
+            let url = "/1.0/instances/\(entry.record.name)"
+            pools[entry.record.pool, default: []].append(url)
+            for snapshot in entry.snapshots {
+                pools[entry.record.pool, default: []].append("\(url)/snapshots/\(snapshot.name)")
+            }
+            for profile in entry.record.profiles { profiles[profile, default: []].append(url) }
+        }
+        return (pools, profiles)
+    }
+
+    /// The fingerprints of images that containers were made from.
+    func baseImages() -> Set<String> { Set(entries.values.map(\.record.baseImage)) }
+
+    private func instance(_ entry: ContainerEntry, full: Bool) -> Instance {
+        var instance = entry.instance(expanded(entry.record))
+        if full {
+            instance.state = StateReader.state(entry)
+            instance.snapshots = entry.snapshots.map(\.snapshot)
+        }
+        return instance
+    }
+
+    // MARK: What the other files of this service use
+
+    func entry(_ name: String) throws -> ContainerEntry {
+        guard let entry = entries[name] else { throw ServiceError.notFound("Instance not found") }
+        return entry
+    }
+
+    func expanded(_ record: ContainerRecord) -> ExpandedConfig {
+        profiles.expand(record.profiles, record.config, record.devices)
+    }
+
+    /// The running generation of a container.
+    func live(_ name: String) throws -> LiveContainer {
+        guard let live = try entry(name).live else { throw ServiceError.badRequest("The instance is not running") }
+        return live
+    }
+
+    /// Changes a container's record, in the database first.
+    @discardableResult
+    func change(_ name: String, _ edit: (inout ContainerRecord) -> Void) throws -> ContainerRecord {
+        var entry = try entry(name)
+        edit(&entry.record)
+        try context.store.update(entry.record)
+        entries[name]?.record = entry.record
+        return entry.record
+    }
+
+    func logger(_ name: String) -> Logger {
+        var logger = context.logger
+        logger[metadataKey: "instance"] = "\(name)"
+        return logger
+    }
+
+    func tell(_ action: String, _ name: String, _ context: JSONValue? = nil) {
+        self.context.events.lifecycle(action, "/1.0/instances/\(name)", context: context)
+    }
+}

@@ -1,0 +1,119 @@
+public import ApusAPI
+import ContainerRuntime
+import LinuxSystem
+import Logging
+
+extension ContainerService {
+    /// Changes a container's configuration, or restores a snapshot.
+    public func update(_ name: String, _ put: InstancePut, ifMatch: String?) throws -> ApusAPI.Operation {
+        if !put.restore.isEmpty {
+            // lxc 5 sends "container/snapshot".
+            let snapshot = put.restore.split(separator: "/").last.map(String.init) ?? put.restore
+            return try restore(name, snapshot: snapshot, stateful: put.stateful)
+        }
+        try ETag.check(ifMatch, against: try etag(name))
+        var record = try entry(name).record
+        record.config = try ownConfig(name, put.config)
+        record.devices = put.devices
+        record.profiles = put.profiles
+        record.ephemeral = put.ephemeral
+        record.description = put.description
+        return try update(name, to: record)
+    }
+
+    /// Changes some of a container's configuration and leaves the rest as it is.
+    public func patch(_ name: String, _ patch: InstancePatch, ifMatch: String?) throws -> ApusAPI.Operation {
+        try ETag.check(ifMatch, against: try etag(name))
+        var record = try entry(name).record
+        if let config = patch.config {
+            var merged = record.config.merging(try ownConfig(name, config)) { _, new in new }
+            merged = merged.filter { !$0.value.isEmpty }
+            record.config = merged
+        }
+        if let devices = patch.devices { record.devices.merge(devices) { _, new in new } }
+        if let profiles = patch.profiles { record.profiles = profiles }
+        if let ephemeral = patch.ephemeral { record.ephemeral = ephemeral }
+        if let description = patch.description { record.description = description }
+        return try update(name, to: record)
+    }
+
+    /// A profile has changed: the containers that have it get their new limits.
+    public func profileChanged(_ profile: String) async {
+        for (name, entry) in entries where entry.record.profiles.contains(profile) {
+            guard let live = entry.live else { continue }
+            do {
+                try await applyLimits(entry.record, live)
+            } catch {
+                logger(name).warning("cannot apply limits", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    /// Renames a profile; the containers that have it keep it.
+    public func renameProfile(_ profile: String, to newName: String) throws {
+        try profiles.rename(profile, to: newName)
+        for name in entries.keys {
+            guard let record = entries[name]?.record, record.profiles.contains(profile) else { continue }
+            entries[name]?.record.profiles = record.profiles.map { $0 == profile ? newName : $0 }
+        }
+    }
+
+    /// The user's part of a configuration. What the daemon keeps must not be changed, but may be left out.
+    private func ownConfig(_ name: String, _ config: ConfigMap) throws -> ConfigMap {
+        let entry = try entry(name)
+        let volatile = entry.volatileConfig
+        for (key, value) in config where key.hasPrefix("volatile.") {
+            // It may have been started or stopped between the reading and the writing.
+            guard volatile[key] == value || key == "volatile.last_state.power" else {
+                throw ServiceError.badRequest("\"\(key)\" is kept by the daemon and cannot be changed")
+            }
+        }
+        let own = config.filter { !$0.key.hasPrefix("volatile.") }
+        try ConfigCheck.check(own, old: entry.record.config)
+        return own
+    }
+
+    private func update(_ name: String, to record: ContainerRecord) throws -> ApusAPI.Operation {
+        let old = try entry(name).record
+        try ConfigCheck.check(devices: record.devices)
+        for profile in record.profiles { _ = try profiles.get(profile) }
+        return try context.operate(on: name, "updating", "Updating instance") { _ in
+            try await self.updateNow(name, from: old, to: record)
+            return nil
+        }
+    }
+
+    private func updateNow(_ name: String, from old: ContainerRecord, to record: ContainerRecord) async throws {
+        let live = try entry(name).live
+        try await withRollback { rollback in
+            try change(name) { present in
+                present.config = record.config
+                present.devices = record.devices
+                present.profiles = record.profiles
+                present.ephemeral = record.ephemeral
+                present.description = record.description
+            }
+            rollback.add {
+                try await self.putBack(name, old)
+            }
+            if let live { try await applyLimits(try entry(name).record, live) }
+        }
+        tell("instance-updated", name)
+    }
+
+    private func putBack(_ name: String, _ old: ContainerRecord) throws {
+        try change(name) { present in
+            present.config = old.config
+            present.devices = old.devices
+            present.profiles = old.profiles
+            present.ephemeral = old.ephemeral
+            present.description = old.description
+        }
+    }
+
+    private func applyLimits(_ record: ContainerRecord, _ live: LiveContainer) async throws {
+        let limits = SpecBuilder.limits(
+            expanded(record).config, processors: Machine.processors, memory: Machine.memory)
+        try live.cgroup.applyLimits(limits)
+    }
+}

@@ -1,0 +1,23 @@
+import ContainerRuntime
+
+/// A generation of a container that runs.
+final class LiveContainer: Sendable {
+    let spec: ContainerSpec
+    let connection: RuntimeConnection
+    let initPID: Int32
+    let cgroup: ContainerCgroup
+    /// Happens when the daemon has taken note of its end.
+    let ended = Occurrence()
+
+    init(spec: ContainerSpec, initPID: Int32, layout: CgroupLayout) {
+        self.spec = spec
+        self.initPID = initPID
+        connection = RuntimeConnection(spec: spec)
+        cgroup = ContainerCgroup(layout: layout, name: spec.cgroup)
+    }
+
+    var generation: Int64 { Int64(spec.generation) }
+
+    /// Lets its processes run again, whether they stood still or not.
+    func thaw() async { try? await cgroup.setFrozen(false) }
+}

@@ -1,0 +1,30 @@
+public import ApusAPI
+
+/// What the work of an operation can tell about itself.
+public struct OperationHandle: Sendable {
+    /// The operation's UUID.
+    public let id: String
+    private let service: OperationService
+
+    init(id: String, service: OperationService) {
+        self.id = id
+        self.service = service
+    }
+
+    /// Says how far the work is.
+    public func progress(_ stage: String, percent: Int? = nil) {
+        progress(OperationProgress(stage: stage, percent: percent))
+    }
+
+    /// Says how far the work is.
+    public func progress(_ progress: OperationProgress) {
+        var value: [String: JSONValue] = ["stage": .string(progress.stage)]
+        if let percent = progress.percent { value["percent"] = .int(Int64(percent)) }
+        if let done = progress.bytesDone { value["bytes_done"] = .int(done) }
+        if let total = progress.bytesTotal { value["bytes_total"] = .int(total) }
+        service.merge(id, ["apus_progress": .object(value)], transient: true)
+    }
+
+    /// Sets members of the operation's metadata.
+    public func set(_ members: [String: JSONValue]) { service.merge(id, members, transient: false) }
+}

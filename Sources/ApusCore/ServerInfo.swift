@@ -1,0 +1,96 @@
+public import ApusAPI
+import CRIU
+import ContainerRuntime
+import Glibc
+import Synchronization
+
+/// What the daemon says of itself.
+public final class ServerInfo: Sendable {
+    /// What this daemon can beyond LXD 2.0; each name is a promise that it works.
+    public static let extensions = [
+        "etag", "patch", "container_last_used_at", "profile_usedby", "container_exec_recording",
+        "container_exec_signal_handling", "container_exec_user_group_cwd", "container_cpu_time",
+        "container_host_shutdown_timeout", "container_syscall_filtering", "container_stateless_copy",
+        "directory_manipulation", "file_delete", "file_append", "file_symlinks", "id_map", "id_map_base",
+        "image_create_aliases", "entity_description", "operation_description", "console", "container_full",
+        "event_lifecycle", "instances", "instance_get_full",
+        "apus_image_debian", "apus_checkpoint", "apus_progress", "apus_start_stateless",
+    ]
+
+    private let context: ServiceContext
+    private let pools: PoolService
+    private let config = Mutex<ConfigMap>([:])
+    private let criuVersion = Mutex<String?>(nil)
+
+    init(context: ServiceContext, pools: PoolService) throws {
+        self.context = context
+        self.pools = pools
+        if let json = try context.store.serverValue("config") {
+            let stored = try Store.value(ConfigMap.self, json)
+            config.withLock { $0 = stored }
+        }
+    }
+
+    /// The daemon, as `GET /1.0` shows it.
+    public func server() -> Server {
+        var server = Server()
+        server.config = config.withLock { $0 }
+        server.apiExtensions = Self.extensions
+        server.auth = "trusted"
+        server.authMethods = ["tls"]
+        server.environment = environment()
+        return server
+    }
+
+    /// The tag of the daemon's own keys.
+    public func etag() throws -> String { try ETag.of(config.withLock { $0 }) }
+
+    /// Changes the daemon's own keys.
+    /// - Parameter merge: whether keys that are not given stay as they are; an empty value unsets.
+    public func update(_ new: ConfigMap, merge: Bool, ifMatch: String?) throws {
+        try ETag.check(ifMatch, against: try etag())
+        for key in new.keys where !key.hasPrefix("user.") || key == "user." {
+            throw ServiceError.badRequest("Unknown server configuration key: \"\(key)\"; this version has user.*")
+        }
+        let old = config.withLock { $0 }
+        let changed = (merge ? old.merging(new) { _, given in given } : new).filter { !$0.value.isEmpty }
+        try context.store.setServerValue("config", try Store.json(changed))
+        config.withLock { $0 = changed }
+        context.events.lifecycle("config-updated", "/1.0")
+    }
+
+    private func environment() -> ServerEnvironment {
+        let machine = Machine.names
+        let distribution = Machine.distribution
+        var environment = ServerEnvironment()
+        environment.architectures = [machine.architecture]
+        environment.driver = "apus-runtime"
+        environment.driverVersion = ApusVersion.current
+        environment.firewall = "none"
+        environment.kernel = machine.system
+        environment.kernelArchitecture = machine.architecture
+        environment.kernelVersion = machine.release
+        environment.kernelFeatures = ["idmapped_mounts": "true"]
+        environment.osName = distribution.name
+        environment.osVersion = distribution.version
+        environment.project = "default"
+        environment.server = "apus"
+        environment.serverName = machine.host
+        environment.serverPid = Int64(getpid())
+        environment.serverVersion = ApusVersion.current
+        environment.storage = Set(pools.list().map(\.driver)).sorted().joined(separator: " | ")
+        environment.storageVersion = environment.storage.isEmpty ? "" : "1"
+        environment.storageSupportedDrivers = [StorageDriverInfo(name: "dir", version: "1")]
+        environment.apusCgroupLayout = context.layout.kind.rawValue
+        environment.apusCriuVersion = criu()
+        return environment
+    }
+
+    /// CRIU's version, asked for once.
+    private func criu() -> String {
+        if let known = criuVersion.withLock({ $0 }) { return known }
+        let found = (try? CRIUInstallation.locate().version().description) ?? ""
+        criuVersion.withLock { $0 = found }
+        return found
+    }
+}

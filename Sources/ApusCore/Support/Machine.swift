@@ -1,0 +1,43 @@
+import Glibc
+import LinuxSystem
+
+/// What the host is.
+enum Machine {
+    /// `uname`'s fields.
+    static var names: (system: String, host: String, release: String, architecture: String) {
+        var data = utsname()
+        uname(&data)
+        func text<Field>(_ field: Field) -> String {
+            withUnsafeBytes(of: field) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+        }
+        return (text(data.sysname), text(data.nodename), text(data.release), text(data.machine))
+    }
+
+    /// Changes with every boot.
+    static var bootID: String { ((try? Files.text("/proc/sys/kernel/random/boot_id")) ?? "").trimmingSpaces }
+
+    /// Processors that programs can run on.
+    static var processors: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+
+    /// Bytes of memory.
+    static var memory: Int64 { Int64(sysconf(Int32(_SC_PHYS_PAGES))) * Int64(sysconf(Int32(_SC_PAGESIZE))) }
+
+    /// The distribution's name and version.
+    static var distribution: (name: String, version: String) {
+        var values: [Substring: String] = [:]
+        for line in ((try? Files.text("/etc/os-release")) ?? "").split(separator: "\n") {
+            let sides = line.split(separator: "=", maxSplits: 1)
+            guard sides.count == 2 else { continue }
+            values[sides[0]] = sides[1].trimmingPrefix("\"").description.replacingSuffix("\"")
+        }
+        return (values["NAME"] ?? "Linux", values["VERSION_ID"] ?? "")
+    }
+}
+
+extension String {
+    fileprivate func replacingSuffix(_ suffix: String) -> String {
+        hasSuffix(suffix) ? String(dropLast(suffix.count)) : self
+    }
+}
