@@ -29,6 +29,10 @@ struct Main {
                 let options = try options(Array(arguments))
                 report.channel = options.channel
                 try ContainerStart(try options.spec()).run(channel: options.channel)
+            case "restore":
+                let options = try options(Array(arguments))
+                report.channel = options.channel
+                try HeldContainer(try options.spec(), try options.restore()).run(channel: options.channel)
             default: throw Usage()
             }
         } catch is Usage {
@@ -50,6 +54,10 @@ struct Main {
 
         func spec() throws -> ContainerSpec {
             try JSONDecoder().decode(ContainerSpec.self, from: Data(try Files.bytes(specFile)))
+        }
+
+        func restore() throws -> RestoreOptions {
+            try JSONDecoder().decode(RestoreOptions.self, from: Data(try Files.bytes(optionsFile)))
         }
     }
 

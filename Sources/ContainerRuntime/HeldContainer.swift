@@ -1,0 +1,48 @@
+public import LinuxSystem
+
+/// Restores a container, holds it until the launcher says so, and becomes its monitor: the work of
+/// `apus-runtime restore`.
+public struct HeldContainer {
+    private let spec: ContainerSpec
+    private let options: RestoreOptions
+
+    /// Prepares the restore of a container.
+    public init(_ spec: ContainerSpec, _ options: RestoreOptions) {
+        self.spec = spec
+        self.options = options
+    }
+
+    /// Restores it, waits for the launcher's word on `channel` (without one it goes on at once), and goes on as its
+    /// monitor. Returns only by throwing; then nothing is left behind.
+    public func run(channel: FileDescriptor?) throws -> Never {
+        do {
+            try restore(channel)
+        } catch {
+            let cgroup = ContainerCgroup(layout: try .current(), name: spec.cgroup)
+            cgroup.kill()
+            for step in [{ try Mount.unmountAll(below: spec.rootMount) }, { try cgroup.removeSoon() }] {
+                do { try step() } catch { RuntimeLog.write("while undoing: \(error)") }
+            }
+            throw error
+        }
+    }
+
+    private func restore(_ channel: FileDescriptor?) throws -> Never {
+        let seccomp = try SeccompProfile(spec).program()
+        let listener = try UnixSocket.listen(spec.controlSocket, .seqpacket)
+        let kind = InitKind.detect(root: spec.rootfs, command: spec.initCommand.first ?? "/sbin/init")
+        let restored = try ContainerRestore(spec: spec, options: options).run { try hold($0, channel) }
+        let plan = try MonitorPlan(
+            spec: spec, layout: try .current(), initPID: restored.initPID, initKind: kind, seccomp: seccomp)
+        try plan.become(listener: listener, console: restored.console, channel: channel)
+    }
+
+    /// Tells the launcher that the container is there, and waits for its word. If the launcher has gone, that is a no.
+    private func hold(_ pid: Int32, _ channel: FileDescriptor?) throws {
+        guard let channel else { return }
+        try WireSocket.send(LaunchMessage.held(initPID: pid).encoded(), on: channel)
+        guard let word = try channel.receive(limit: 16).bytes.first, LaunchCommand(rawValue: word) == .commit else {
+            throw RuntimeError(.restoreFailed, "the restore was given up")
+        }
+    }
+}
