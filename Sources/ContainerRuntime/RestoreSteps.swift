@@ -1,3 +1,4 @@
+import CLinux
 import CRIU
 import Glibc
 import LinuxSystem
@@ -24,7 +25,7 @@ struct RestoreSteps {
             initPID = notification.pid ?? 0
             if record.emptyNetwork { try RestoreNetwork.configure(initPID, from: record) }
         case .orphanTerminalMaster:
-            if let descriptor = notification.descriptor { console = FileDescriptor(owning: descriptor) }
+            if let descriptor = notification.descriptor { keepIfConsole(FileDescriptor(owning: descriptor)) }
         case .preResume:
             do {
                 try beforeResume()
@@ -36,6 +37,12 @@ struct RestoreSteps {
             }
         default: break
         }
+    }
+
+    /// The console is the first terminal of the container's devpts. Masters of others belonged to sessions
+    /// that are gone: closed, their programs see a hang-up.
+    private mutating func keepIfConsole(_ master: FileDescriptor) {
+        if apus_pty_number(master.rawValue) == 0 { console = master }
     }
 
     private func beforeResume() throws {

@@ -1,0 +1,90 @@
+public import ContainerRuntime
+import CRIU
+import Dispatch
+import FoundationEssentials
+import Glibc
+import LinuxSystem
+
+/// Checkpoints as they lie on disk: a directory of 0700 with `images/`, `checkpoint.json` and `manifest.json`.
+public enum CheckpointStore {
+    static let recordFile = "checkpoint.json"
+    static let images = "images"
+
+    /// Whether there is a whole checkpoint in a directory.
+    public static func exists(_ directory: String) -> Bool {
+        Files.exists("\(directory)/\(Manifest.fileName)") && Files.exists("\(directory)/\(recordFile)")
+    }
+
+    /// Reads what was recorded.
+    public static func record(_ directory: String) throws -> CheckpointRecord {
+        let path = "\(directory)/\(recordFile)"
+        do {
+            return try JSONDecoder().decode(
+                CheckpointRecord.self, from: Data(try Files.bytes(path, limit: 64 << 20)))
+        } catch let error as SystemError {
+            throw CheckpointError(.altered, "there is no checkpoint in \(directory): \(error)")
+        } catch {
+            throw CheckpointError(.altered, "\(path) is damaged; the checkpoint cannot be restored")
+        }
+    }
+
+    /// Refuses a checkpoint that was altered or does not suit this machine, before anything is touched. Memory
+    /// pages are left to `verifyMemory`, which may run while the restore is under way.
+    @discardableResult
+    public static func verify(directory: String, with checkpointer: Checkpointer) throws -> CheckpointRecord {
+        try Manifest(readingFrom: directory).verify(directory, .allButMemory)
+        let record = try record(directory)
+        guard record.format <= CheckpointRecord.currentFormat else {
+            throw CheckpointError(
+                .incompatible, "the checkpoint in \(directory) was made by a newer Apus (\(record.compatibility.apus))")
+        }
+        if let objection = Compatibility.objection(record.compatibility, to: checkpointer.compatibility) {
+            throw CheckpointError(
+                .incompatible, "the checkpoint of \(record.container) cannot be restored here: \(objection)")
+        }
+        return record
+    }
+
+    /// Compares memory pages with the manifest. Run it beside the restore and wait for it before the commit.
+    public static func verifyMemory(directory: String) async throws {
+        try await onThread { try Manifest(readingFrom: directory).verify(directory, .memoryOnly) }
+    }
+
+    /// The bytes a checkpoint occupies.
+    public static func size(directory: String) -> Int64 {
+        guard let manifest = try? Manifest(readingFrom: directory) else { return 0 }
+        return manifest.files.values.reduce(0) { $0 + $1.size }
+    }
+
+    /// Removes a checkpoint. A killed restore leaves mounts of the host's cgroup trees in the images; those are
+    /// unmounted first, and the removal never crosses into another file system.
+    public static func remove(directory: String) throws {
+        guard Files.exists(directory) else { return }
+        try Mount.unmountAll(below: directory)
+        try removeTree(directory)
+    }
+
+    /// Makes the directory for a new checkpoint. Root alone may enter it; the images within are searchable, because
+    /// CRIU reads some of them as the container's users.
+    static func make(_ directory: String) throws {
+        try remove(directory: directory)
+        try Files.makeDirectories(directory, mode: 0o700)
+        try check("chmod", "close \(directory)") { chmod(directory, 0o700) }
+        try check("mkdir", "make \(directory)/\(images)") { mkdir("\(directory)/\(images)", 0o755) }
+        try check("chmod", "open \(directory)/\(images)") { chmod("\(directory)/\(images)", 0o755) }
+    }
+
+    /// Writes the record.
+    static func write(_ record: CheckpointRecord, to directory: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+        try Files.write("\(directory)/\(recordFile)", Array(try encoder.encode(record)))
+    }
+}
+
+/// Runs blocking work in a thread of its own and waits for it without blocking a task.
+func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+        DispatchQueue(label: "checkpoint").async { continuation.resume(with: Result(catching: body)) }
+    }
+}

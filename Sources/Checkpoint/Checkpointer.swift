@@ -1,0 +1,91 @@
+public import CRIU
+public import ContainerRuntime
+import LinuxSystem
+
+/// Makes checkpoints of running containers: processes, control groups, and, at the same instant, whatever
+/// the caller snapshots in `whileFrozen`.
+public struct Checkpointer: Sendable {
+    /// A step of the caller's, at a given moment of the dump.
+    public typealias Step = @Sendable () async throws -> Void
+
+    /// The CRIU that is used.
+    public let criu: CRIUInstallation
+    /// What this machine is like.
+    public let compatibility: CheckpointCompatibility
+    /// Settings of a new network namespace.
+    let networkDefaults: [String: String]
+
+    /// Uses an installed CRIU. Make one when the daemon starts: CRIU learns about the kernel here, and host settings
+    /// that a killed predecessor has left changed are put back.
+    public init(criu: CRIUInstallation, apusVersion: String) async throws {
+        self.criu = criu
+        HostTuning.recover()
+        let launch = CRIULaunch(runDirectory: CRIURunDirectory.prepared())
+        let version = try await CRIUService(criu, launch: launch).version()
+        compatibility = try Compatibility.current(criu: version, apus: apusVersion)
+        networkDefaults = (try? NetworkSettings.ofNewNamespace()) ?? [:]
+    }
+
+    /// Looks for whatever cannot be saved, or would not come back, without stopping anything. Empty: go ahead.
+    public func preflight(_ subject: CheckpointSubject) async throws -> [CheckpointFinding] {
+        try await onThread { try Preflight.findings(of: subject) }
+    }
+
+    /// Saves a running container into `directory`, which is made anew. Refuses, with nothing stopped, what the
+    /// preflight finds. `onFrozen` is called when the tasks have been stopped, and runs beside CRIU's work;
+    /// `whileFrozen` when everything is saved: the tasks go on (or end) when it returns. Something passing in the way
+    /// makes for another try. On failure the container runs on, and the directory is removed.
+    public func dump(
+        _ subject: CheckpointSubject, into directory: String, options: CheckpointOptions,
+        onFrozen: Step? = nil, whileFrozen: @escaping Step,
+        progress: @escaping @Sendable (CheckpointProgress) -> Void = { _ in }
+    ) async throws -> CheckpointResult {
+        progress(.preflight)
+        let findings = try await preflight(subject)
+        guard findings.isEmpty else {
+            throw CheckpointError(
+                .notCheckpointable,
+                "cannot checkpoint \(subject.name): " + findings.prefix(3).map(\.description).joined(separator: "; "),
+                findings: findings)
+        }
+        let plan = try await onThread { try DumpPlan(subject, networkDefaults: networkDefaults) }
+        let service = CRIUService(
+            criu, launch: CRIULaunch(searchPath: nil, runDirectory: CRIURunDirectory.prepared()))
+        var attempt = 1
+        while true {
+            progress(.dumping(attempt: attempt))
+            let dump = DumpAttempt(
+                plan: plan, directory: directory, options: options, service: service,
+                compatibility: compatibility, onFrozen: onFrozen, whileFrozen: whileFrozen, progress: progress)
+            do {
+                let record = try await dump.run()
+                progress(.sealing)
+                try await onThread { try Manifest(of: directory).write(to: directory) }
+                return CheckpointResult(
+                    record: record, frozenMicroseconds: record.frozenMicroseconds, attempts: attempt)
+            } catch let error as TransientDumpFailure {
+                guard attempt < options.attempts else { throw error.final }
+                // Whoever is to read or accept what was in the way needs a moment; nobody announces it.
+                try await Task.sleep(for: RetryRule.pause(after: attempt))
+                attempt += 1
+            }
+        }
+    }
+
+    /// Makes sure that a container whose dump was cut short (by a crash of the daemon, for instance) goes on.
+    public static func recover(_ subject: CheckpointSubject) async throws {
+        HostTuning.recover()
+        // The limits' group is the one that is frozen, not the container's own below it.
+        let name = subject.cgroup.split(separator: "/").dropLast().joined(separator: "/")
+        let cgroup = ContainerCgroup(layout: try .current(), name: name)
+        if cgroup.isFrozen { try await cgroup.setFrozen(false) }
+    }
+}
+
+/// When a dump is tried again, and after how long.
+enum RetryRule {
+    /// The pause after a try: 10 ms, then twice as long each time, 640 ms at most.
+    static func pause(after attempt: Int) -> Duration {
+        .milliseconds(10 << min(max(attempt - 1, 0), 6))
+    }
+}

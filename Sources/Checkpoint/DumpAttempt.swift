@@ -1,0 +1,186 @@
+import CRIU
+import ContainerRuntime
+import FoundationEssentials
+import Glibc
+import LinuxSystem
+import Synchronization
+
+/// A dump that failed for a reason that passes.
+struct TransientDumpFailure: Error {
+    /// What is reported when there is no further try.
+    let final: CheckpointError
+}
+
+/// One try at a dump.
+struct DumpAttempt: Sendable {
+    let plan: DumpPlan
+    let directory: String
+    let options: CheckpointOptions
+    let service: CRIUService
+    let compatibility: CheckpointCompatibility
+    let onFrozen: Checkpointer.Step?
+    let whileFrozen: Checkpointer.Step
+    let progress: @Sendable (CheckpointProgress) -> Void
+
+    private static let logName = "dump.log"
+    private var images: String { "\(directory)/\(CheckpointStore.images)" }
+
+    /// Dumps; returns the record when the tasks run again (or have ended) and everything but the manifest is written.
+    func run() async throws -> CheckpointRecord {
+        try CheckpointStore.make(directory)
+        let frozen = FrozenWork()
+        let tuning = options.mayTuneHost ? HostTuning.expediteRCU() : nil
+        defer { tuning?.undo() }
+        do {
+            let statistics = try await service.dump(criuOptions) { notification in
+                switch notification.moment {
+                case .networkLock: frozen.begin(collect: collect, step: onFrozen)
+                case .postDump: try await finishWhileFrozen(frozen)
+                default: break
+                }
+            }
+            tuning?.undo()
+            var record = try frozen.record()
+            record.frozenMicroseconds = statistics.frozenTime
+            record.size = (try? await onThread { try Self.sizeOfFiles(images) }) ?? 0
+            try? mendTimers()
+            try CheckpointStore.write(record, to: directory)
+            keepLog()
+            return record
+        } catch {
+            tuning?.undo()
+            await frozen.cancel()
+            keepLog()
+            resumeTasks()
+            try? CheckpointStore.remove(directory: directory)
+            throw explained(error, frozen)
+        }
+    }
+
+    private var criuOptions: CRIUDumpOptions {
+        let common = CheckpointOptionSet.common(
+            externalMounts: plan.externalMounts.map { "mnt[\($0.mountPoint)]:\($0.key)" },
+            emptyNetwork: plan.emptyNetwork, logFile: Self.logName, logLevel: options.verboseLog ? .debug : .warnings)
+        return CRIUDumpOptions(
+            pid: plan.subject.initPID, imageDirectory: images, leaveRunning: options.leaveRunning, common: common)
+    }
+
+    private var collect: @Sendable () throws -> CheckpointRecorder.Findings {
+        let plan = plan
+        return { try plan.recorder.collect(emptyNetwork: plan.emptyNetwork) }
+    }
+
+    /// Everything is saved and the tasks stand still: complete the record, then let the caller snapshot the files.
+    private func finishWhileFrozen(_ frozen: FrozenWork) async throws {
+        let findings = try await frozen.findings()
+        let record = CheckpointRecord(
+            container: plan.subject.name, takenAt: now(), compatibility: compatibility,
+            cgroups: findings.cgroups, tasks: findings.tasks, externalMounts: plan.externalMounts,
+            emptyNetwork: plan.emptyNetwork, loopbackUp: findings.loopbackUp,
+            networkSettings: findings.networkSettings, idmap: plan.idmap)
+        // Written now: if the tasks are to end, nothing may be left that could fail afterwards.
+        try CheckpointStore.write(record, to: directory)
+        frozen.set(record)
+        progress(.snapshotting)
+        do {
+            try await frozen.stepDone()
+            try await whileFrozen()
+        } catch {
+            throw CheckpointError(
+                .snapshotFailed, "cannot checkpoint \(plan.subject.name): the snapshot of its files failed: \(error)",
+                underlying: error)
+        }
+    }
+
+    private func now() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    /// CRIU dumps periodic timers that had just expired so that they would never fire again.
+    private func mendTimers() throws {
+        let path = "\(images)/files.img"
+        guard let mended = try CRIUTimers.mendExpired(CRIUImage(path: path, magic: .files)) else { return }
+        try Files.replace(path, mended.bytes, mode: 0o644, sync: false)
+    }
+
+    /// Moves CRIU's log to where the caller wants it.
+    private func keepLog() {
+        let log = "\(images)/\(Self.logName)"
+        guard let bytes = try? Files.bytes(log) else { return }
+        try? Files.write(options.logFile, bytes)
+        _ = unlink(log)
+    }
+
+    /// After a failure no task may be left stopped that ran before.
+    private func resumeTasks() {
+        for pid in DumpPlan.stoppedProcesses(plan.subject.initPID).subtracting(plan.stopped) {
+            _ = kill(pid, SIGCONT)
+        }
+    }
+
+    private func explained(_ error: any Error, _ frozen: FrozenWork) -> any Error {
+        guard let criu = error as? CRIUError else { return error }
+        if let own = criu.underlying as? CheckpointError { return own }
+        let reason = CRIUDiagnosis.explain(criu.logLines) ?? criu.logLines.last ?? criu.description
+        let final = CheckpointError(
+            .dumpFailed,
+            "cannot checkpoint \(plan.subject.name): \(reason). It runs on; the full log is \(options.logFile)",
+            logFile: options.logFile, underlying: criu)
+        return CRIUDiagnosis.isTransient(criu.logLines) ? TransientDumpFailure(final: final) : final
+    }
+
+    private static func sizeOfFiles(_ directory: String) throws -> Int64 {
+        try Files.names(in: directory).reduce(0) { sum, name in
+            var information = stat()
+            return lstat("\(directory)/\(name)", &information) == 0 ? sum + Int64(information.st_size) : sum
+        }
+    }
+}
+
+/// What is done while the tasks stand still, beside CRIU's own work.
+private final class FrozenWork: Sendable {
+    private struct State {
+        var findings: Task<CheckpointRecorder.Findings, any Error>?
+        var step: Task<Void, any Error>?
+        var record: CheckpointRecord?
+    }
+
+    private let state = Mutex(State())
+
+    func begin(
+        collect: @escaping @Sendable () throws -> CheckpointRecorder.Findings, step: Checkpointer.Step?
+    ) {
+        state.withLock { state in
+            state.findings = Task { try await onThread(collect) }
+            if let step { state.step = Task { try await step() } }
+        }
+    }
+
+    func findings() async throws -> CheckpointRecorder.Findings {
+        guard let task = state.withLock({ $0.findings }) else {
+            throw CheckpointError(.dumpFailed, "CRIU did not say when the tasks stood still")
+        }
+        return try await task.value
+    }
+
+    func stepDone() async throws { try await state.withLock { $0.step }?.value }
+
+    func set(_ record: CheckpointRecord) { state.withLock { $0.record = record } }
+
+    func record() throws -> CheckpointRecord {
+        guard let record = state.withLock({ $0.record }) else {
+            throw CheckpointError(.dumpFailed, "CRIU did not say when everything was saved")
+        }
+        return record
+    }
+
+    /// Stops what is still under way and waits for its end.
+    func cancel() async {
+        let (findings, step) = state.withLock { ($0.findings, $0.step) }
+        step?.cancel()
+        _ = await step?.result
+        _ = await findings?.result
+    }
+}

@@ -1,0 +1,48 @@
+import ContainerRuntime
+import Glibc
+import LinuxSystem
+
+/// What is settled about a dump before anything is stopped.
+struct DumpPlan: Sendable {
+    let subject: CheckpointSubject
+    let recorder: CheckpointRecorder
+    let externalMounts: [CheckpointExternalMount]
+    let emptyNetwork: Bool
+    let idmap: IDMap?
+    /// Processes that were stopped (by SIGSTOP) before: they stay so.
+    let stopped: Set<pid_t>
+
+    init(_ subject: CheckpointSubject, networkDefaults: [String: String]) throws {
+        self.subject = subject
+        recorder = CheckpointRecorder(
+            subject: subject, layout: try .current(), networkDefaults: networkDefaults)
+        externalMounts = Self.externalMounts(try MountInfo.of(pid: subject.initPID))
+        emptyNetwork = NetworkSettings.isEmpty(of: subject.initPID)
+        idmap = subject.isPrivileged ? nil : try Self.idmap(of: subject.initPID)
+        stopped = Self.stoppedProcesses(subject.initPID)
+    }
+
+    /// The mounts of the container that show something of the host's: devices, and the control groups.
+    static func externalMounts(_ mounts: [MountInfo]) -> [CheckpointExternalMount] {
+        mounts.compactMap { mount in
+            if mount.mountPoint == "/sys/fs/cgroup", mount.type == "cgroup2" {
+                return CheckpointExternalMount(mountPoint: mount.mountPoint, key: "cgroup", source: .cgroup)
+            }
+            for device in RootFileSystem.devices where mount.mountPoint == "/dev/\(device)" {
+                return CheckpointExternalMount(
+                    mountPoint: mount.mountPoint, key: "dev-\(device)", source: .host(path: "/dev/\(device)"))
+            }
+            return nil
+        }
+    }
+
+    private static func idmap(of pid: pid_t) throws -> IDMap {
+        IDMap(
+            users: try IDMap.parse(try Files.text("/proc/\(pid)/uid_map", limit: 1 << 16)),
+            groups: try IDMap.parse(try Files.text("/proc/\(pid)/gid_map", limit: 1 << 16)))
+    }
+
+    static func stoppedProcesses(_ pid: pid_t) -> Set<pid_t> {
+        Set(Proc.tree(from: pid).filter { (try? ProcessStatus(pid: $0))?.state == "T" })
+    }
+}
