@@ -1,1 +1,79 @@
-@main struct Main { static func main() {} }
+import ArgumentParser
+import Foundation
+import Glibc
+import LinuxSystem
+
+/// Measures the real programs on real containers, beside the goals.
+@main
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "apus-bench", abstract: "Measure Apus on this machine, beside the goals.")
+
+    @Option(help: "Where apus, apusd and apus-runtime are.")
+    var programs = "bin"
+
+    @Option(help: "How often each thing is measured.")
+    var rounds = 7
+
+    @Option(help: "How many containers are \"many\".")
+    var many = 50
+
+    @Option(help: "Append the table to this file.")
+    var record: String?
+
+    func run() throws {
+        guard geteuid() == 0 else { throw ValidationError("The benchmarks need root.") }
+        let whole = programs.hasPrefix("/") ? programs : FileManager.default.currentDirectoryPath + "/" + programs
+        let guest = try BenchHost.run(["scripts/guest-program"])
+        let host = try BenchHost(programs: whole)
+        defer { host.tearDown() }
+        let image = try prepareImage(host)
+        let figures = Cases(host: host, image: image, guest: guest, rounds: rounds, many: many).all()
+        let lines = ["", "## \(Self.today()), commit \(commit())", "", machine(), ""] + table(figures)
+        for line in lines { Output.line(line) }
+        if let record {
+            let handle = try FileHandle(forUpdating: URL(filePath: record))
+            try handle.seekToEnd()
+            try handle.write(contentsOf: Data((lines.joined(separator: "\n") + "\n").utf8))
+            try handle.close()
+        }
+    }
+
+    /// Debian 12, from what the tests built on this machine if they did.
+    private func prepareImage(_ host: BenchHost) throws -> String {
+        let cache = Environment.value("APUS_TEST_CACHE") ?? "/var/cache/apus-test"
+        let built = cache + "/test-debian-12.tar"
+        if FileManager.default.fileExists(atPath: built) {
+            Output.progress("importing \(built)")
+            try host.apus("image", "import", built, "--alias", "debian-12")
+        }
+        Output.progress("preparing the images")
+        let image = FileManager.default.fileExists(atPath: built) ? "debian-12" : "debian:12"
+        for name in [image, "debian:busybox"] {
+            try host.apus("init", name, "first")
+            try host.apus("delete", "first", "--force")
+        }
+        return image
+    }
+
+    private static func today() -> String {
+        let format = DateFormatter()
+        format.dateFormat = "yyyy-MM-dd"
+        format.timeZone = TimeZone(identifier: "UTC")
+        return format.string(from: Date())
+    }
+
+    private func commit() -> String {
+        (try? BenchHost.run(["git", "describe", "--always", "--dirty"])) ?? "unknown"
+    }
+
+    private func machine() -> String {
+        let processors = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+        let model = processors.split(separator: "\n").first { $0.hasPrefix("model name") }?
+            .split(separator: ":").last?.trimmingCharacters(in: .whitespaces) ?? "unknown processor"
+        let kernel = (try? BenchHost.run(["uname", "-r"])) ?? ""
+        let files = (try? BenchHost.run(["stat", "-f", "-c", "%T", "/var/tmp"])) ?? ""
+        let load = ((try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)) ?? "").split(separator: " ").first ?? ""
+        return "\(ProcessInfo.processInfo.activeProcessorCount) × \(model), Linux \(kernel), \(files), load \(load) at the end."
+    }
+}

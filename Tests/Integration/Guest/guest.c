@@ -10,7 +10,7 @@
  *   guest pid1              how many clock ticks of CPU PID 1 uses in one second
  *   guest hold memfd|trace|mapped   be a process that CRIU cannot save, or not bring back
  *   guest fill MIB          touch that much memory and wait
- *   guest gaps N            print the N longest pauses, in µs, seen by a 1 ms ticker until a line comes on stdin
+ *   guest gaps FILE         tick each millisecond; at SIGTERM, write the longest pauses, in µs, into FILE
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -481,21 +481,28 @@ static uint64_t cpu_of_pid1(void) {
     return user + system;
 }
 
-static int gaps(int most) {
-    uint64_t longest[64] = {0}, last = now_us(CLOCK_BOOTTIME);
-    struct pollfd input = {.fd = 0, .events = POLLIN};
-    if (most > 64) most = 64;
-    while (poll(&input, 1, 1) == 0) {
-        uint64_t now = now_us(CLOCK_BOOTTIME), gap = now - last;
+static volatile sig_atomic_t ended;
+
+static void on_end(int signal) { (void)signal, ended = 1; }
+
+/* By the wall clock: a restore puts the others into a time namespace of its own, which hides the pause. */
+static int gaps(const char *path) {
+    enum { MOST = 5 };
+    uint64_t longest[MOST] = {0}, last = now_us(CLOCK_REALTIME);
+    signal(SIGTERM, on_end);
+    while (!ended) {
+        poll(NULL, 0, 1);
+        uint64_t now = now_us(CLOCK_REALTIME), gap = now - last;
         last = now;
-        for (int i = 0; i < most; i++)
+        for (int i = 0; i < MOST; i++)
             if (gap > longest[i]) {
-                memmove(longest + i + 1, longest + i, (most - i - 1) * sizeof *longest);
+                memmove(longest + i + 1, longest + i, (MOST - i - 1) * sizeof *longest);
                 longest[i] = gap;
                 break;
             }
     }
-    for (int i = 0; i < most; i++) printf("%" PRIu64 "\n", longest[i]);
+    int fd = check(open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600), path);
+    for (int i = 0; i < MOST; i++) dprintf(fd, "%" PRIu64 "\n", longest[i]);
     return 0;
 }
 
@@ -505,7 +512,7 @@ int main(int count, char **words) {
     if (!strcmp(verb, "counter")) counter(argument);
     if (!strcmp(verb, "ask")) return ask(argument, count > 3 ? words[3] : "verify");
     if (!strcmp(verb, "hold")) hold(argument, words);
-    if (!strcmp(verb, "gaps")) return gaps(atoi(argument));
+    if (!strcmp(verb, "gaps")) return gaps(argument);
     if (!strcmp(verb, "pid1")) {
         uint64_t before = cpu_of_pid1();
         poll(NULL, 0, 1000);
@@ -519,6 +526,6 @@ int main(int count, char **words) {
         for (size_t page = 0; page < size / PAGE; page++) write_page(page, 0);
         for (;;) pause();
     }
-    fputs("usage: guest run|counter DIR | ask DIR WORD | hold WHAT | pid1 | fill MIB | gaps N\n", stderr);
+    fputs("usage: guest run|counter DIR | ask DIR WORD | hold WHAT | pid1 | fill MIB | gaps FILE\n", stderr);
     return 2;
 }

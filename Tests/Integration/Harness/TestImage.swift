@@ -107,22 +107,15 @@ enum TestImage: String, CaseIterable, Sendable {
 
 /// The program that runs inside the containers, compiled once per version of its source.
 enum GuestProgram {
-    private static let source = ((#filePath as NSString).deletingLastPathComponent as NSString)
-        .deletingLastPathComponent + "/Guest/guest.c"
+    /// The compiled program on the host.
+    static func file() throws -> String {
+        let folder = ((#filePath as NSString).deletingLastPathComponent as NSString)
+        return try must([folder.appendingPathComponent("../../../scripts/guest-program")]).text
+    }
 
     /// What tells one version from another.
     static func fingerprint() throws -> String {
-        let sum = try must(["sha256sum", source]).text
-        return String(sum.prefix(12))
-    }
-
-    /// The compiled program on the host.
-    static func file() throws -> String {
-        let whole = "\(TestImage.cache)/guest-\(try fingerprint())"
-        if FileManager.default.fileExists(atPath: whole) { return whole }
-        let partial = "\(whole).\(getpid())"
-        try must(["cc", "-static", "-O2", "-pthread", "-o", partial, source])
-        guard rename(partial, whole) == 0 else { throw Trouble("cannot rename \(partial)") }
-        return whole
+        guard let last = try file().split(separator: "-").last else { throw Trouble("no guest program") }
+        return String(last)
     }
 }
