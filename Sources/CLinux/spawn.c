@@ -61,12 +61,10 @@ static int place_fds(const struct apus_spawn *r) {
 static int child(void *argument) {
     struct context *context = argument;
     const struct apus_spawn *r = context->request;
-    struct sigaction plain = {.sa_handler = SIG_DFL};
+    // Not by sigaction(): glibc keeps two signals to itself, which we may have inherited as ignored.
+    const unsigned long plain[4] = {0};
+    for (int signal = 1; signal < 65; signal++) syscall(SYS_rt_sigaction, signal, plain, NULL, 8);
     errno = 0;
-    for (int signal = 1; signal < 65; signal++) {
-        struct sigaction old;
-        if (sigaction(signal, NULL, &old) == 0 && old.sa_handler != SIG_DFL) sigaction(signal, &plain, NULL);
-    }
     if (r->parent_death_signal) prctl(PR_SET_PDEATHSIG, (unsigned long)r->parent_death_signal, 0ul, 0ul, 0ul);
     for (size_t i = 0; i < r->cgroup_count; i++) {
         int fd = open(r->cgroup_procs[i], O_WRONLY | O_CLOEXEC);
@@ -150,4 +148,45 @@ void apus_userns_release(struct apus_userns_holder *holder) {
     kill(holder->pid, SIGKILL);
     while (waitpid(holder->pid, NULL, 0) < 0 && errno == EINTR) {}
     munmap(holder->stack, 16384);
+}
+
+struct probe {
+    const void *program;
+    size_t bytes;
+    struct apus_call *calls;
+    size_t count;
+    int error;
+};
+
+static int probe_child(void *argument) {
+    struct probe *p = argument;
+    if (apus_seccomp_load(p->program, p->bytes) < 0) {
+        p->error = errno;
+        _exit(1);
+    }
+    for (size_t i = 0; i < p->count; i++) {
+        struct apus_call *call = &p->calls[i];
+        long result = syscall(call->number, call->arguments[0], call->arguments[1], call->arguments[2], 0, 0, 0);
+        call->error = result < 0 ? errno : 0;
+    }
+    _exit(0);
+}
+
+int apus_seccomp_probe(const void *program, size_t bytes, struct apus_call *calls, size_t count) {
+    struct probe p = {program, bytes, calls, count, 0};
+    sigset_t all, before;
+    char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED) return -1;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    pid_t pid = clone(probe_child, stack + 65536, CLONE_VM | CLONE_VFORK | SIGCHLD, &p);
+    int saved = errno;
+    if (pid > 0) {
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+        saved = p.error;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    munmap(stack, 65536);
+    errno = saved;
+    return pid < 0 || p.error ? -1 : 0;
 }

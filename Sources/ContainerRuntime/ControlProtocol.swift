@@ -1,7 +1,7 @@
-import LinuxSystem
+package import LinuxSystem
 
 /// What a client of the control socket asks for. Each connection begins with one request.
-enum ControlRequest: Equatable {
+package enum ControlRequest: Equatable {
     /// One `status` comes back.
     case status
     /// `done` comes back, later `ended`.
@@ -27,21 +27,22 @@ enum ControlRequest: Equatable {
     case endSessions
 
     /// An exec without its descriptors.
-    struct ExecMessage: Equatable {
-        var command: [String] = []
-        var environment: [String] = []
-        var uid: UInt32 = 0
-        var gid: UInt32 = 0
-        var groups: [UInt32] = []
-        var directory = ""
-        var terminal = false
-        var rows: UInt16 = 0
-        var columns: UInt16 = 0
+    package struct ExecMessage: Equatable {
+        package init() {}
+        package var command: [String] = []
+        package var environment: [String] = []
+        package var uid: UInt32 = 0
+        package var gid: UInt32 = 0
+        package var groups: [UInt32] = []
+        package var directory = ""
+        package var terminal = false
+        package var rows: UInt16 = 0
+        package var columns: UInt16 = 0
     }
 }
 
 /// What comes back.
-enum ControlReply: Equatable {
+package enum ControlReply: Equatable {
     case status(RuntimeStatus)
     case done
     case failed(String)
@@ -53,7 +54,7 @@ enum ControlReply: Equatable {
 }
 
 extension ControlRequest {
-    func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] {
         var out = WireWriter()
         switch self {
         case .status: out.byte(1)
@@ -86,7 +87,7 @@ extension ControlRequest {
         return out.bytes
     }
 
-    init(decoding bytes: [UInt8]) throws {
+    package init(decoding bytes: [UInt8]) throws {
         var input = WireReader(bytes)
         switch try input.byte() {
         case 1: self = .status
@@ -134,7 +135,7 @@ extension ControlRequest {
 }
 
 extension ControlReply {
-    func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] {
         var out = WireWriter()
         switch self {
         case .status(let status):
@@ -179,7 +180,7 @@ extension ControlReply {
         return out.bytes
     }
 
-    init(decoding bytes: [UInt8]) throws {
+    package init(decoding bytes: [UInt8]) throws {
         var input = WireReader(bytes)
         switch try input.byte() {
         case 1:

@@ -61,23 +61,23 @@ struct ExecAgent {
 }
 
 /// What the monitor tells the agent. The first descriptor is for the child's report, then come its three streams.
-struct ExecOrder {
-    var session: UInt32
-    var request: ControlRequest.ExecMessage
+package struct ExecOrder {
+    package var session: UInt32
+    package var request: ControlRequest.ExecMessage
 
-    func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] {
         var out = WireWriter()
         out.uint32(session)
         out.data(ControlRequest.exec(request).encoded())
         return out.bytes
     }
 
-    init(session: UInt32, request: ControlRequest.ExecMessage) {
+    package init(session: UInt32, request: ControlRequest.ExecMessage) {
         self.session = session
         self.request = request
     }
 
-    init(decoding bytes: [UInt8]) throws {
+    package init(decoding bytes: [UInt8]) throws {
         var input = WireReader(bytes)
         session = try input.uint32()
         guard case .exec(let request) = try ControlRequest(decoding: try input.data()) else {
@@ -89,13 +89,13 @@ struct ExecOrder {
 }
 
 /// What the child tells the monitor before it executes: the end of the socket means that it has.
-enum ExecReport: Equatable {
+package enum ExecReport: Equatable {
     /// The master of its terminal comes along.
     case terminal
     /// It cannot be executed.
     case failed(Int32, String)
 
-    func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] {
         var out = WireWriter()
         switch self {
         case .terminal: out.byte(1)
@@ -107,7 +107,7 @@ enum ExecReport: Equatable {
         return out.bytes
     }
 
-    init(decoding bytes: [UInt8]) throws {
+    package init(decoding bytes: [UInt8]) throws {
         var input = WireReader(bytes)
         switch try input.byte() {
         case 1: self = .terminal

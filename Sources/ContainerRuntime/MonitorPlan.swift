@@ -3,27 +3,27 @@ import LinuxSystem
 
 /// Everything the monitor has to know. It is handed over the execution of the new program in a memory file, so that
 /// the monitor needs neither JSON nor any other file.
-struct MonitorPlan: Equatable {
-    var name = ""
-    var runtimeDirectory = ""
-    var statusFile = ""
-    var cgroupName = ""
-    var hierarchies: [String] = []
-    var initPID: Int32 = 0
-    var initStartTicks: UInt64 = 0
-    var startedAt: Int64 = 0
-    var initKind = InitKind.other
-    var privileged = false
-    var environment: [String] = []
-    var consoleLog = ""
+package struct MonitorPlan: Equatable {
+    package var name = ""
+    package var runtimeDirectory = ""
+    package var statusFile = ""
+    package var cgroupName = ""
+    package var hierarchies: [String] = []
+    package var initPID: Int32 = 0
+    package var initStartTicks: UInt64 = 0
+    package var startedAt: Int64 = 0
+    package var initKind = InitKind.other
+    package var privileged = false
+    package var environment: [String] = []
+    package var consoleLog = ""
     /// What is below is set where the new program is executed: numbers of inherited descriptors, -1 for none.
-    var listener: Int32 = -1
-    var console: Int32 = -1
-    var channel: Int32 = -1
+    package var listener: Int32 = -1
+    package var console: Int32 = -1
+    package var channel: Int32 = -1
     /// The seccomp filter for executed programs.
-    var seccomp: [UInt8] = []
+    package var seccomp: [UInt8] = []
 
-    func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] {
         var out = WireWriter()
         for text in [name, runtimeDirectory, statusFile, cgroupName, consoleLog, initKind.rawValue] { out.text(text) }
         out.list(hierarchies) { $0.text($1) }
@@ -36,9 +36,9 @@ struct MonitorPlan: Equatable {
         return out.bytes
     }
 
-    init() {}
+    package init() {}
 
-    init(decoding bytes: [UInt8]) throws {
+    package init(decoding bytes: [UInt8]) throws {
         var input = WireReader(bytes)
         name = try input.text()
         runtimeDirectory = try input.text()
@@ -96,11 +96,11 @@ struct MonitorPlan: Equatable {
 }
 
 /// Environments of a container's programs.
-enum ContainerEnvironment {
+package enum ContainerEnvironment {
     private static let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
     /// What init gets.
-    static func forInit(_ spec: ContainerSpec) -> [String] {
+    package static func forInit(_ spec: ContainerSpec) -> [String] {
         var all = ["PATH": path, "TERM": "linux", "container": "lxc"]
         all.merge(spec.environment) { $1 }
         if !spec.nesting { all.merge(SystemdSettings.environment) { $1 } }
@@ -108,7 +108,7 @@ enum ContainerEnvironment {
     }
 
     /// What programs that `exec` brings in get, unless the request says otherwise.
-    static func forPrograms(_ spec: ContainerSpec) -> [String] {
+    package static func forPrograms(_ spec: ContainerSpec) -> [String] {
         var all = ["PATH": path, "LANG": "C.UTF-8", "container": "lxc"]
         all.merge(spec.environment) { $1 }
         return all.map { "\($0.key)=\($0.value)" }.sorted()

@@ -138,12 +138,12 @@ enum LaunchCommand: UInt8 {
 }
 
 /// What a runtime tells its launcher.
-enum LaunchMessage: Equatable {
+package enum LaunchMessage: Equatable {
     case running(RuntimeStatus)
     case held(initPID: Int32)
     case failed(String)
 
-    func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] {
         var out = WireWriter()
         switch self {
         case .running(let status):
@@ -159,7 +159,7 @@ enum LaunchMessage: Equatable {
         return out.bytes
     }
 
-    init(decoding bytes: [UInt8]) throws {
+    package init(decoding bytes: [UInt8]) throws {
         var input = WireReader(bytes)
         switch try input.byte() {
         case 1:

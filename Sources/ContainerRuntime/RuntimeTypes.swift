@@ -71,6 +71,21 @@ public struct RuntimeStatus: Sendable, Hashable, Codable {
     public var execSessions: Int
     /// Why init is gone, once it is.
     public var end: InitEnd?
+
+    /// A status.
+    public init(
+        isRunning: Bool, runtimePID: Int32, initPID: Int32, initStartTicks: UInt64, startedAt: Int64,
+        initKind: InitKind, execSessions: Int, end: InitEnd? = nil
+    ) {
+        self.isRunning = isRunning
+        self.runtimePID = runtimePID
+        self.initPID = initPID
+        self.initStartTicks = initStartTicks
+        self.startedAt = startedAt
+        self.initKind = initKind
+        self.execSessions = execSessions
+        self.end = end
+    }
 }
 
 /// A program to be executed inside a container.

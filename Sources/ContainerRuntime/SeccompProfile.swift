@@ -118,7 +118,7 @@ public struct SeccompProfile: Sendable {
         }
     }
 
-    private static func number(_ call: String) -> Int32? {
+    static func number(_ call: String) -> Int32? {
         let number = seccomp_syscall_resolve_name(call)
         if number != -1 { return number }
         // Younger than the library, and numbered alike on every architecture.

@@ -1,4 +1,4 @@
-import LinuxSystem
+package import LinuxSystem
 
 /// Puts values one after the other into bytes. The runtime speaks this instead of JSON so that the program that
 /// waits beside each container stays small.
@@ -68,11 +68,11 @@ struct WireReader {
 }
 
 /// Messages on a seqpacket socket. One too long for a packet travels in a memory file.
-enum WireSocket {
+package enum WireSocket {
     private static let longest = 48 * 1024
     private static let hardLimit = 16 << 20
 
-    static func send(
+    package static func send(
         _ bytes: [UInt8], on socket: FileDescriptor, descriptors: [FileDescriptor] = [], wait: Bool = true
     ) throws {
         if bytes.count <= longest {
@@ -85,7 +85,7 @@ enum WireSocket {
     }
 
     /// The next message, or nil if the other end has closed.
-    static func receive(on socket: FileDescriptor, wait: Bool = true) throws -> SocketMessage? {
+    package static func receive(on socket: FileDescriptor, wait: Bool = true) throws -> SocketMessage? {
         var message = try socket.receive(wait: wait)
         if message.isTruncated { throw WireReader.malformed }
         guard let kind = message.bytes.first else { return nil }

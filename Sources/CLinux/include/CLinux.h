@@ -159,3 +159,12 @@ void apus_error_text(int code, char *room, size_t length);
 // ---- Devices.
 // Lets the processes of a v2 cgroup open only these character devices (a minor of -1 is any).
 int apus_cgroup_limit_devices(int cgroup, const int32_t *majors, const int32_t *minors, size_t count);
+
+// ---- Trying a seccomp filter.
+struct apus_call {
+    long number;
+    unsigned long arguments[3];
+    int error; // result: 0 or errno
+};
+// Makes the calls in a child that has loaded the filter, and tells what each answered.
+int apus_seccomp_probe(const void *program, size_t bytes, struct apus_call *calls, size_t count);
