@@ -4,7 +4,10 @@ import Glibc
 /// Remembers the first copy of every file that has several names; the others become links to it.
 final class HardLinks: @unchecked Sendable {
     private let lock = Lock()
-    private var first: [UInt64: String] = [:]
+    private var first: [UInt64: String]
+
+    /// Starts with the copies that are known already, as paths by inode.
+    init(known: [UInt64: String] = [:]) { first = known }
 
     /// Makes the file with `make` if its inode has not been met before, and returns it open for filling.
     /// Else links `name` to the copy that exists, and returns nil.

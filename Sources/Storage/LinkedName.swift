@@ -8,14 +8,16 @@ struct LinkedName {
     let name: String
     let stat: FileStat
 
-    /// Makes each inode of the list anew under its first name, and links the others to it.
+    /// Makes each inode of the list anew under its first name, and links the others to it. One that has `unchanged`
+    /// names (its others came along with a renamed directory) is linked to those.
     static func apply(
-        _ names: [LinkedName], source: Int32, target: Int32, reflinks: Reflinks, report: inout PassReport
+        _ names: [LinkedName], unchanged: [UInt64: String], source: Int32, target: Int32, reflinks: Reflinks,
+        report: inout PassReport
     ) throws {
         if names.isEmpty { return }
         var data = DataCopier(reflinks: reflinks)
         let attributes = AttributeCopier()
-        let links = HardLinks()
+        let links = HardLinks(known: unchanged)
         for entry in names {
             let from = try TreeUpdater.openDirectory(source, entry.directory)
             defer { close(from) }

@@ -24,6 +24,7 @@ final class TreeCopier: @unchecked Sendable {
 
     let options: Options
     let reflinks: Reflinks
+    private let started = FileClock.now()
     private let links = HardLinks()
     private let lock = Lock()
     private var report = PassReport()
@@ -103,7 +104,9 @@ final class TreeCopier: @unchecked Sendable {
                     guard let stat = try copyEntry(name, isFile: type == UInt8(DT_REG), pair: pair, root: root, now: now)
                     else { return }
                     report.copied += 1
-                    let table = job.table?.add(name, stat, isUncertain: FileClock.isUncertain(stat, at: now))
+                    // A file of several names may have been copied under another one, any time since the start.
+                    let copied = stat.isRegular && stat.nlink > 1 ? copier.started : now
+                    let table = job.table?.add(name, stat, isUncertain: FileClock.isUncertain(stat, at: copied))
                     if stat.isDirectory {
                         found.append(Job(parent: pair, name: String(cString: name), stat: stat, table: table))
                     }

@@ -18,6 +18,7 @@ final class TreeUpdater: @unchecked Sendable {
     private let lock = Lock()
     private var report = PassReport()
     private var linked: [LinkedName] = []
+    private var unchangedLinks: [UInt64: String] = [:]
     private var trashed = 0
     private var mount: UInt64 = 0
 
@@ -48,7 +49,8 @@ final class TreeUpdater: @unchecked Sendable {
                 try worker.stamp(directory, copy)
             }
         }
-        try LinkedName.apply(linked, source: source, target: target, reflinks: reflinks, report: &report)
+        try LinkedName.apply(
+            linked, unchanged: unchangedLinks, source: source, target: target, reflinks: reflinks, report: &report)
         report.duration = clock.now - start
         return report
     }
@@ -143,7 +145,10 @@ final class TreeUpdater: @unchecked Sendable {
                 }
                 return
             }
-            if entry.matches(stat) { return }
+            if entry.matches(stat) {
+                if stat.nlink > 1 && stat.isRegular { updater.addUnchanged(stat.ino, directory, name) }
+                return
+            }
             if stat.isRegular && stat.nlink > 1 {
                 // All names of this inode come along here, as its change shows under each.
                 updater.addLinked(directory, name, stat)
@@ -241,6 +246,10 @@ final class TreeUpdater: @unchecked Sendable {
                 LinkedName(
                     directory: directory.path, directoryStat: directory.stat, name: String(cString: name), stat: stat))
         }
+    }
+
+    private func addUnchanged(_ inode: UInt64, _ directory: SourceDirectory, _ name: UnsafePointer<CChar>) {
+        lock.with { unchangedLinks[inode] = directory.path + String(cString: name) }
     }
 
     private func nextTrashName() -> String {

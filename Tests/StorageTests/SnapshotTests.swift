@@ -1,0 +1,223 @@
+import CStorage
+import Glibc
+import LinuxSystem
+import Storage
+import Synchronization
+import Testing
+
+/// Set once, seen by other tasks.
+private final class Flag: Sendable {
+    private let value = Atomic(false)
+    var isSet: Bool { value.load(ordering: .acquiring) }
+    func set() { value.store(true, ordering: .releasing) }
+}
+
+@Suite("Snapshots in two passes")
+struct SnapshotTests {
+    /// Takes a snapshot with `change` between the passes, and expects it to be what the container's files are now.
+    private func expectExact(
+        fill: (String) throws -> Void = TestTree.make, _ change: (String) throws -> Void
+    ) async throws {
+        try await TestPool.with(fill: fill) { pool in
+            let session = try await pool.driver.beginSnapshot(of: "c1", named: "s")
+            try change(pool.root("c1"))
+            let expected = try TreeText.describe(pool.root("c1"))
+            _ = try await session.finish()
+            let actual = try TreeText.describe(pool.snapshot("s"))
+            #expect(Set(actual).symmetricDifference(expected).sorted() == [])
+            try await pool.settle()
+            #expect(pool.leftovers.isEmpty)
+        }
+    }
+
+    @Test("Nothing has changed") func nothing() async throws {
+        try await expectExact { _ in }
+    }
+
+    @Test("Files have changed in every way") func changes() async throws {
+        try await expectExact { root in
+            try Files.write(root + "/etc/passwd", "shorter")
+            let log = try FileDescriptor.open(root + "/var/large", O_WRONLY | O_APPEND)
+            try log.write("more")
+            truncate(root + "/var/sparse", 1 << 20)
+            try Files.write(root + "/etc/empty", "no longer")
+            chmod(root + "/etc/deep/er/file", 0o600)
+            TestTree.set(root + "/etc/deep/er/file", "user.new", "attribute")
+            _ = cstorage_fremovexattr(try FileDescriptor.open(root + "/etc/passwd", O_RDONLY).rawValue, "user.note")
+        }
+    }
+
+    @Test("A file is overwritten in place, keeping its size and its time of change")
+    func sameSize() async throws {
+        try await expectExact { root in
+            var before = stat()
+            stat(root + "/var/large", &before)
+            let file = try FileDescriptor.open(root + "/var/large", O_WRONLY)
+            _ = pwrite(file.rawValue, "XXXX", 4, 1 << 19)
+            TestTree.setTimes(root + "/var/large", before.st_mtim.tv_sec, before.st_mtim.tv_nsec)
+        }
+    }
+
+    @Test("Entries come, go, and change what they are") func names() async throws {
+        try await expectExact { root in
+            unlink(root + "/etc/empty")
+            try removeTree(root + "/etc/deep")
+            try Files.makeDirectories(root + "/new/tree/of")
+            try Files.write(root + "/new/tree/of/files", "new")
+            try Files.write(root + "/new/large", TestTree.pattern(2 << 20))
+            symlink("tree", root + "/new/link")
+            unlink(root + "/etc/dangling")
+            try Files.makeDirectories(root + "/etc/dangling/now-a-directory")
+            try removeTree(root + "/var/log")
+            symlink("/tmp", root + "/var/log")
+            unlink(root + "/etc/absolute")
+            try Files.write(root + "/etc/absolute", "now a file")
+            mkfifo(root + "/new/fifo", 0o600)
+        }
+    }
+
+    @Test("Files and directories are renamed, also over others") func renames() async throws {
+        try await expectExact { root in
+            rename(root + "/etc/passwd", root + "/etc/passwd-")
+            rename(root + "/etc/deep", root + "/var/deep")
+            rename(root + "/var/large", root + "/etc/empty")
+            rename(root + "/etc", root + "/etc2")
+            try Files.makeDirectories(root + "/etc")
+            try Files.write(root + "/etc/.new", "replaced at once")
+            rename(root + "/etc/.new", root + "/etc/passwd")
+        }
+    }
+
+    @Test("Hard links are made, broken and moved") func hardLinks() async throws {
+        try await expectExact { root in
+            link(root + "/var/large", root + "/var/large-too")
+            link(root + "/etc/passwd", root + "/etc/deep/passwd")
+            unlink(root + "/etc/linked")
+            try Files.write(root + "/etc/linked", "a file of its own")
+            rename(root + "/var/linked-too", root + "/etc/deep/linked-too")
+        }
+    }
+
+    @Test("A link is broken and both files are written") func brokenLink() async throws {
+        try await expectExact { root in
+            unlink(root + "/var/linked-too")
+            try Files.write(root + "/var/linked-too", "new inode, other content")
+            try Files.write(root + "/etc/linked", "old inode, other content")
+        }
+    }
+
+    @Test("Holes are cut into a file and filled") func holes() async throws {
+        try await expectExact { root in
+            let file = try FileDescriptor.open(root + "/var/large", O_WRONLY)
+            _ = cstorage_punch_hole(file.rawValue, 1 << 18, 1 << 19)
+            let sparse = try FileDescriptor.open(root + "/var/sparse", O_WRONLY)
+            _ = pwrite(sparse.rawValue, TestTree.pattern(65536), 65536, 1 << 20)
+        }
+    }
+
+    @Test("A directory is replaced by another of the same name") func replacedDirectory() async throws {
+        try await expectExact { root in
+            try Files.makeDirectories(root + "/etc/deep2/er")
+            try Files.write(root + "/etc/deep2/er/file", "another")
+            try removeTree(root + "/etc/deep")
+            rename(root + "/etc/deep2", root + "/etc/deep")
+        }
+    }
+
+    @Test("Stores into a mapping whose page is dirty already are not missed")
+    func mapping() async throws {
+        try await TestPool.with { pool in
+            let path = pool.root("c1") + "/var/mapped"
+            try Files.write(path, [UInt8](repeating: 1, count: 65536))
+            let file = try FileDescriptor.open(path, O_RDWR)
+            let memory = try #require(
+                mmap(nil, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, file.rawValue, 0))
+            defer { munmap(memory, 65536) }
+            // Dirty, and mapped writable, before the first pass.
+            memset(memory, 2, 65536)
+            let session = try await pool.driver.beginSnapshot(of: "c1", named: "s")
+            memset(memory, 3, 65536)
+            _ = try await session.finish()
+            #expect(try Files.bytes(pool.snapshot("s") + "/var/mapped").allSatisfy { $0 == 3 })
+        }
+    }
+
+    @Test("Writers at work during the first pass do not disturb it")
+    func concurrentWriters() async throws {
+        try await TestPool.with(fill: { root in
+            for directory in 0..<20 {
+                try Files.makeDirectories("\(root)/d\(directory)")
+                for file in 0..<20 { try Files.write("\(root)/d\(directory)/f\(file)", "old") }
+            }
+        }) { pool in
+            let root = pool.root("c1")
+            let stop = Flag()
+            // A task cannot keep a thread for itself in a small pool; this one yields after each change.
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    var round = 0
+                    while !stop.isSet {
+                        let directory = "\(root)/d\(round % 20)"
+                        try Files.replace("\(directory)/f\(round % 20)", Array("round \(round)".utf8), sync: false)
+                        unlink("\(directory)/f\((round + 7) % 20)")
+                        rename("\(directory)/f\((round + 3) % 20)", "\(directory)/g\(round % 20)")
+                        round += 1
+                        await Task.yield()
+                    }
+                }
+                let session = try await pool.driver.beginSnapshot(of: "c1", named: "s")
+                stop.set()
+                try await group.waitForAll()
+                let expected = try TreeText.describe(root)
+                _ = try await session.finish()
+                #expect(try TreeText.describe(pool.snapshot("s")) == expected)
+            }
+        }
+    }
+
+    @Test("Only what has changed is copied in the second pass") func reports() async throws {
+        try await TestPool.with { pool in
+            // Times of the last tick are not trusted.
+            try await Task.sleep(for: .milliseconds(50))
+            let session = try await pool.driver.beginSnapshot(of: "c1", named: "s")
+            let file = try FileDescriptor.open(pool.root("c1") + "/etc/passwd", O_WRONLY)
+            try file.write("R")
+            let report = try await session.finish()
+            #expect(session.firstPass.bytes > 1 << 20)
+            #expect(report.entries == session.firstPass.entries)
+            #expect(report.copied == 1)
+            #expect(report.bytes == 26)
+        }
+    }
+
+    @Test("A session that is cancelled or finished leaves nothing, and cannot be used again")
+    func ends() async throws {
+        try await TestPool.with { pool in
+            let cancelled = try await pool.driver.beginSnapshot(of: "c1", named: "s")
+            await cancelled.cancel()
+            #expect(!pool.driver.exists(.snapshot(container: "c1", name: "s")))
+            #expect(pool.leftovers.isEmpty)
+            await #expect(throws: StorageError.self) { try await cancelled.finish() }
+            let finished = try await pool.driver.beginSnapshot(of: "c1", named: "s")
+            _ = try await finished.finish()
+            await finished.cancel()
+            #expect(pool.driver.exists(.snapshot(container: "c1", name: "s")))
+            await #expect(throws: StorageError.self) { try await finished.finish() }
+            await #expect(throws: StorageError.self) {
+                _ = try await pool.driver.beginSnapshot(of: "c1", named: "s")
+            }
+        }
+    }
+
+    @Test("Two sessions of the same name: the first to finish has it") func race() async throws {
+        try await TestPool.with { pool in
+            let one = try await pool.driver.beginSnapshot(of: "c1", named: "s")
+            let two = try await pool.driver.beginSnapshot(of: "c1", named: "s")
+            _ = try await one.finish()
+            await #expect(throws: StorageError.self) { try await two.finish() }
+            #expect(pool.driver.exists(.snapshot(container: "c1", name: "s")))
+            try await pool.settle()
+            #expect(pool.leftovers.isEmpty)
+        }
+    }
+}
