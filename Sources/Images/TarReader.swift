@@ -1,4 +1,5 @@
 import CArchive
+import CStorage
 import Glibc
 
 /// Reads a tarball entry by entry, whatever it is compressed with (gzip, xz, zstd, bzip2, nothing), by libarchive.
