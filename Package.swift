@@ -100,13 +100,13 @@ let package = Package(
         .target(
             name: "ApusServer",
             dependencies: [
-                "ApusAPI", "ApusCore", "LinuxSystem", hummingbird, hummingbirdCore, httpTypes, logging,
-                nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1, nioPosix, nioWebSocket, serviceLifecycle,
+                "ApusAPI", "ApusCore", "ContainerRuntime", "LinuxSystem", hummingbirdCore, httpTypes, logging,
+                nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1, nioPosix, nioWebSocket,
             ],
             swiftSettings: house),
         .executableTarget(
             name: "apusd",
-            dependencies: ["ApusServer", "ApusCore", argumentParser, logging], swiftSettings: house,
+            dependencies: ["ApusServer", "ApusCore", "ApusAPI", "LinuxSystem", argumentParser, logging], swiftSettings: house,
             linkerSettings: standalone),
         .target(
             name: "ApusClient",
@@ -129,17 +129,26 @@ let package = Package(
         .testTarget(
             name: "ContainerRuntimeTests", dependencies: ["ContainerRuntime", "LinuxSystem"],
             swiftSettings: house),
-        .testTarget(name: "StorageTests", dependencies: ["Storage", "LinuxSystem"], swiftSettings: house),
-        .testTarget(name: "ImagesTests", dependencies: ["Images", "Storage", "LinuxSystem"], swiftSettings: house),
+        .testTarget(
+            name: "StorageTests", dependencies: ["Storage", "CStorage", "LinuxSystem"], swiftSettings: house),
+        .testTarget(
+            name: "ImagesTests", dependencies: ["Images", "Storage", "CArchive", "LinuxSystem"],
+            swiftSettings: house),
+        .testTarget(
+            name: "ContainerFilesTests", dependencies: ["ContainerRuntime", "LinuxSystem"], swiftSettings: house),
         .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "CRIU", "LinuxSystem"], swiftSettings: house),
         .testTarget(name: "ApusAPITests", dependencies: ["ApusAPI"], swiftSettings: house),
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusAPI"], swiftSettings: house),
         .testTarget(
             name: "ApusServerTests",
             dependencies: ["ApusServer", "ApusCore", "ApusAPI", "ApusClient"], swiftSettings: house),
-        .testTarget(name: "ApusClientTests", dependencies: ["ApusClient", "ApusAPI"], swiftSettings: house),
         .testTarget(
-            name: "ApusCommandsTests", dependencies: ["ApusCommands", "ApusClient", "ApusAPI"],
+            name: "ApusClientTests",
+            dependencies: ["ApusClient", "ApusAPI", nioCore, nioHTTP1, nioPosix, nioWebSocket],
+            swiftSettings: house),
+        .testTarget(
+            name: "ApusCommandsTests",
+            dependencies: ["ApusCommands", "ApusClient", "ApusAPI", argumentParser, nioCore, nioHTTP1],
             swiftSettings: house),
         .testTarget(
             name: "IntegrationTests", dependencies: ["ApusAPI", "ApusClient", "LinuxSystem"],

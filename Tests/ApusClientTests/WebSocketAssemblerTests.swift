@@ -1,0 +1,48 @@
+import ApusClient
+import NIOCore
+import NIOWebSocket
+import Testing
+
+/// The rules of websocket messages, as tables of frames.
+struct WebSocketAssemblerTests {
+    private func frame(_ opcode: WebSocketOpcode, _ text: String, fin: Bool = true) -> WebSocketFrame {
+        WebSocketFrame(fin: fin, opcode: opcode, data: ByteBuffer(string: text))
+    }
+
+    @Test func wholeMessages() throws {
+        var assembler = WebSocketAssembler()
+        #expect(try assembler.receive(frame(.text, "hello")) == .deliver(.text("hello")))
+        #expect(try assembler.receive(frame(.binary, "x")) == .deliver(.bytes(ByteBuffer(string: "x"))))
+        #expect(try assembler.receive(frame(.text, "")) == .deliver(.endOfStream))
+        #expect(try assembler.receive(frame(.binary, "")) == .nothing)
+    }
+
+    @Test func fragmentsWithPingsBetween() throws {
+        var assembler = WebSocketAssembler()
+        #expect(try assembler.receive(frame(.text, "he", fin: false)) == .nothing)
+        #expect(try assembler.receive(frame(.ping, "keepalive")) == .pong(ByteBuffer(string: "keepalive")))
+        #expect(try assembler.receive(frame(.continuation, "ll", fin: false)) == .nothing)
+        #expect(try assembler.receive(frame(.continuation, "o")) == .deliver(.text("hello")))
+        #expect(try assembler.receive(frame(.binary, "a", fin: false)) == .deliver(.bytes(ByteBuffer(string: "a"))))
+        #expect(try assembler.receive(frame(.continuation, "b")) == .deliver(.bytes(ByteBuffer(string: "b"))))
+        #expect(try assembler.receive(frame(.pong, "")) == .nothing)
+        #expect(try assembler.receive(frame(.connectionClose, "")) == .close)
+    }
+
+    @Test func brokenSequences() {
+        #expect(throws: ClientError.self) {
+            var assembler = WebSocketAssembler()
+            _ = try assembler.receive(frame(.continuation, "x"))
+        }
+        #expect(throws: ClientError.self) {
+            var assembler = WebSocketAssembler()
+            _ = try assembler.receive(frame(.text, "x", fin: false))
+            _ = try assembler.receive(frame(.text, "y"))
+        }
+        #expect(throws: ClientError.self) {
+            var assembler = WebSocketAssembler()
+            _ = try assembler.receive(frame(.binary, "x", fin: false))
+            _ = try assembler.receive(frame(.binary, "y"))
+        }
+    }
+}
