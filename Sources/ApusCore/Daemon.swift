@@ -34,7 +34,8 @@ public final class Daemon: Sendable {
     public let profiles: ProfileService
     /// Storage pools.
     public let pools: PoolService
-    // public let files: FileService
+    /// Files inside containers.
+    public let files: FileService
     /// What the daemon says of itself.
     public let info: ServerInfo
 
@@ -57,14 +58,14 @@ public final class Daemon: Sendable {
             directory: directory, daemonID: try Self.daemonID(directory), store: store, events: events,
             operations: operations, locks: InstanceLocks(), logger: logger,
             launcher: RuntimeLauncher(program: configuration.runtime), layout: try CgroupLayout.current(),
-            checkpoints: CheckpointEngine(stateDirectory: directory.runtime, version: ApusVersion.current))
+            checkpoints: CheckpointEngine(version: ApusVersion.current))
         pools = try PoolService(context: context)
         profiles = try ProfileService(context: context)
         images = try ImageService(context: context, pools: pools)
         containers = try ContainerService(
             context: context, pools: pools, profiles: profiles, images: images,
             idmapPool: IDMapAllocator.hostPool())
-        // files = FileService(context: context, containers: containers, pools: pools)
+        files = FileService(context: context, containers: containers)
         info = try ServerInfo(context: context, pools: pools)
     }
 
@@ -75,7 +76,7 @@ public final class Daemon: Sendable {
         await containers.recover()
         try? context.store.setServerValue("boot_id", bootID)
         await containers.autostart(freshBoot: former != nil && former != bootID)
-        context.checkpoints.warm()
+        await context.checkpoints.warm()
         ready.happen()
     }
 

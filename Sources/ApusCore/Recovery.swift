@@ -87,10 +87,9 @@ extension ContainerService {
             let status = try await RuntimeConnection(spec: spec).status()
             guard status.isRunning else { throw RuntimeError(.notRunning, "it has ended") }
             let live = LiveContainer(spec: spec, initPID: status.initPID, layout: context.layout)
-            if let checkpointer = try? context.checkpoints.checkpointer() {
-                try await checkpointer.recover(subject(live))
-            }
-            if !entry.record.frozen { await live.thaw() }
+            try await Checkpointer.recover(subject(live))
+            // A dump that was cut short leaves it thawed; a freeze that users asked for stays.
+            try await live.cgroup.setFrozen(entry.record.frozen)
             entries[name]?.live = live
             watch(live)
             log.info("found running", metadata: ["pid": "\(status.initPID)"])
@@ -132,7 +131,7 @@ extension ContainerService {
             case "snapshotting", "snapshotting with its state":
                 try await discardHalfMadeSnapshot(name, journal.detail)
             case "stopping with its state":
-                try adoptState(name)
+                try await adoptState(name)
             default:
                 log.notice("\(journal.action) was interrupted", metadata: ["detail": "\(journal.detail)"])
             }
@@ -177,10 +176,12 @@ extension ContainerService {
 
     /// A stateful stop was interrupted. If the state is whole and the processes are gone, the stop is finished;
     /// if the container still runs, the state is of no use.
-    private func adoptState(_ name: String) throws {
+    private func adoptState(_ name: String) async throws {
         guard let entry = entries[name], !entry.record.stateful else { return }
         let directory = context.directory.stoppedState(name)
-        guard entry.live == nil, Files.exists(directory), let saved = try? CheckpointStore.verify(directory: directory)
+        guard entry.live == nil, CheckpointStore.exists(directory),
+            let checkpointer = try? await context.checkpoints.checkpointer(),
+            let saved = try? CheckpointStore.verify(directory: directory, with: checkpointer)
         else {
             try CheckpointStore.remove(directory: directory)
             logger(name).notice(
@@ -224,8 +225,7 @@ extension ContainerService {
     private func removeStrays() {
         for base in [context.directory.checkpoints, context.directory.logs, context.directory.runtime] {
             for name in (try? Files.names(in: base)) ?? [] where entries[name] == nil {
-                // What Checkpoint keeps for itself below runtime/ is no container's.
-                guard (try? Names.checkInstance(name)) != nil, name != "criu" else { continue }
+                guard (try? Names.checkInstance(name)) != nil else { continue }
                 try? removeTree(base + "/" + name)
             }
         }

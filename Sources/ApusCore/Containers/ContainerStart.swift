@@ -50,26 +50,37 @@ extension ContainerService {
     private func resume(_ name: String, _ handle: OperationHandle?) async throws {
         let directory = context.directory.stoppedState(name)
         handle?.progress("Checking the saved state")
-        _ = try CheckpointStore.verify(directory: directory)
+        let checkpointer = try await context.checkpoints.checkpointer()
+        _ = try CheckpointStore.verify(directory: directory, with: checkpointer)
         try await withRollback { rollback in
             let record = try beginGeneration(name)
             rollback.add { try await self.endGeneration(name) }
             let rootfs = try pools.driver(record.pool).rootfs(of: .container(name))
             let spec = try spec(record, rootfs: rootfs)
             handle?.progress("Restoring processes")
-            let held = try await context.launcher.restore(spec, restoreOptions(name, checkpoint: directory))
+            let held = try await restoreHeld(spec, from: directory)
             let status = try await held.commit()
             adopt(name, spec, initPID: status.initPID)
         }
         try forgetState(name)
     }
 
-    func restoreOptions(_ name: String, checkpoint: String) -> RestoreOptions {
-        RestoreOptions(checkpoint: checkpoint, logFile: logFile(name, "criu-restore"))
+    /// Restores a container, which then stands ready to run. Its memory is compared with the manifest meanwhile.
+    nonisolated func restoreHeld(_ spec: ContainerSpec, from directory: String) async throws -> HeldRestore {
+        async let verified: Void = CheckpointStore.verifyMemory(directory: directory)
+        let options = RestoreOptions(checkpoint: directory, logFile: logFile(spec.name, "criu-restore"))
+        let held = try await context.launcher.restore(spec, options)
+        do {
+            try await verified
+        } catch {
+            try? await held.abort()
+            throw error
+        }
+        return held
     }
 
     /// A log file of a container for something that happens now.
-    func logFile(_ name: String, _ kind: String) -> String {
+    nonisolated func logFile(_ name: String, _ kind: String) -> String {
         let directory = context.directory.logs(name)
         try? Files.makeDirectories(directory, mode: 0o700)
         let stamp = Timestamp.now().description.replacing(":", with: "-")

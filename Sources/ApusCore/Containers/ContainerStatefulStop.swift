@@ -18,8 +18,8 @@ extension ContainerService {
     func stopStatefulNow(_ name: String, _ handle: OperationHandle?) async throws {
         try checkStateful(name)
         let live = try live(name)
-        let checkpointer = try context.checkpoints.checkpointer()
-        let findings = try checkpointer.preflight(subject(live))
+        let checkpointer = try await context.checkpoints.checkpointer()
+        let findings = try await checkpointer.preflight(subject(live))
         guard findings.isEmpty else { throw notCheckpointable(name, findings) }
         await sessions.end(name, why: "\(name) is being stopped with its running state kept; this session ends")
         try await live.connection.endSessions()
@@ -53,7 +53,6 @@ extension ContainerService {
                 "\"\(name)\" has security.nesting=true: its programs may use what CRIU cannot save. "
                     + "Unset the key and restart it, or do without --stateful")
         }
-        _ = try context.checkpoints.checkpointer()
     }
 
     /// A running container as the checkpoint room wants to know it.

@@ -1,4 +1,5 @@
 import ContainerRuntime
+import Synchronization
 
 /// A generation of a container that runs.
 final class LiveContainer: Sendable {
@@ -8,6 +9,7 @@ final class LiveContainer: Sendable {
     let cgroup: ContainerCgroup
     /// Happens when the daemon has taken note of its end.
     let ended = Occurrence()
+    private let fileAccess = Mutex<ContainerFiles?>(nil)
 
     init(spec: ContainerSpec, initPID: Int32, layout: CgroupLayout) {
         self.spec = spec
@@ -20,4 +22,13 @@ final class LiveContainer: Sendable {
 
     /// Lets its processes run again, whether they stood still or not.
     func thaw() async { try? await cgroup.setFrozen(false) }
+
+    /// The way to its files, made once.
+    func files(_ root: ContainerFiles.Root, program: String) -> ContainerFiles {
+        fileAccess.withLock { present in
+            let files = present ?? ContainerFiles(root, program: program)
+            present = files
+            return files
+        }
+    }
 }

@@ -106,13 +106,3 @@ extension ContainerService {
         return request
     }
 }
-
-extension ExitStatus {
-    /// What a shell would say: the exit code, or 128 and the signal.
-    var shellCode: Int32 {
-        switch self {
-        case .exited(let code): code
-        case .signaled(let signal): 128 + signal
-        }
-    }
-}

@@ -13,7 +13,6 @@ extension ContainerService {
                 throw ServiceError.badRequest(
                     "Snapshot \"\(snapshot)\" has no running state; restore it without --stateful")
             }
-            _ = try context.checkpoints.checkpointer()
         }
         return try context.operate(on: name, "restoring", "Restoring snapshot", detail: snapshot) { handle in
             if stateful {
@@ -62,7 +61,8 @@ extension ContainerService {
     private func restoreStateful(_ name: String, _ snapshot: SnapshotRecord, _ handle: OperationHandle) async throws {
         let directory = context.directory.snapshotState(name, snapshot.name)
         handle.progress("Checking the saved state")
-        _ = try CheckpointStore.verify(directory: directory)
+        let checkpointer = try await context.checkpoints.checkpointer()
+        _ = try CheckpointStore.verify(directory: directory, with: checkpointer)
         let driver = try pools.driver(try entry(name).record.pool)
         handle.progress("Copying files")
         let staged = try await driver.stage(.snapshot(container: name, name: snapshot.name), for: name)
@@ -80,7 +80,7 @@ extension ContainerService {
             record.generation = try context.store.nextGeneration()
             let spec = try spec(record, rootfs: staged.rootfs)
             handle.progress("Restoring processes")
-            let held = try await context.launcher.restore(spec, restoreOptions(name, checkpoint: directory))
+            let held = try await restoreHeld(spec, from: directory)
             rollback.add { try await held.abort() }
             try await staged.swap()
             rollback.add { try await staged.swap() }

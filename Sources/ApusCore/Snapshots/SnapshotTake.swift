@@ -78,8 +78,8 @@ extension ContainerService {
         _ live: LiveContainer, _ snapshot: String, _ files: FileSnapshot, _ handle: OperationHandle?
     ) async throws -> CheckpointResult {
         let name = live.spec.name
-        let checkpointer = try context.checkpoints.checkpointer()
-        let findings = try checkpointer.preflight(subject(live))
+        let checkpointer = try await context.checkpoints.checkpointer()
+        let findings = try await checkpointer.preflight(subject(live))
         guard findings.isEmpty else { throw notCheckpointable(name, findings) }
         try Files.makeDirectories(context.directory.checkpoints(name), mode: 0o700)
         try Files.makeDirectories(context.directory.snapshotStates(name), mode: 0o700)

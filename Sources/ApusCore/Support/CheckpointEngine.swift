@@ -1,28 +1,26 @@
 import CRIU
 import Checkpoint
-import Synchronization
 
 /// CRIU, once it is known to be there. A daemon without it runs containers all the same.
-final class CheckpointEngine: Sendable {
-    private let stateDirectory: String
+actor CheckpointEngine {
     private let version: String
-    private let found = Mutex<Checkpointer?>(nil)
+    private var made: Task<Checkpointer, any Error>?
 
-    init(stateDirectory: String, version: String) {
-        self.stateDirectory = stateDirectory
-        self.version = version
-    }
+    init(version: String) { self.version = version }
 
     /// The way to make checkpoints.
-    /// - Throws: what to install, if there is no CRIU.
-    func checkpointer() throws -> Checkpointer {
-        if let present = found.withLock({ $0 }) { return present }
-        let made = Checkpointer(
-            criu: try CRIUInstallation.locate(), apusVersion: version, stateDirectory: stateDirectory)
-        found.withLock { $0 = made }
-        return made
+    /// - Throws: what to install, if there is no CRIU. It is looked for again the next time.
+    func checkpointer() async throws -> Checkpointer {
+        let task = made ?? Task { [version] in try await Checkpointer(criu: .locate(), apusVersion: version) }
+        made = task
+        do {
+            return try await task.value
+        } catch {
+            made = nil
+            throw error
+        }
     }
 
     /// Looks for CRIU beforehand, so that the first checkpoint does not have to.
-    func warm() { _ = try? checkpointer() }
+    func warm() async { _ = try? await checkpointer() }
 }

@@ -1,0 +1,111 @@
+public import ApusCore
+import Glibc
+import HTTPTypes
+import HummingbirdCore
+import LinuxSystem
+public import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+
+/// Serves the REST API on a unix socket.
+public struct APIServer: Sendable {
+    private let daemon: Daemon
+    private let group: String
+    private let logger: Logger
+    package let router: Router
+
+    /// A server for a daemon.
+    /// - Parameter group: whose members may connect; if there is no such group, only root may.
+    public init(daemon: Daemon, group: String = "apus", logger: Logger) {
+        self.daemon = daemon
+        self.group = group
+        self.logger = logger
+        router = Router(Self.routes(daemon), logger: logger)
+    }
+
+    /// All routes, for the server and for whoever compares them with the reference.
+    package static func routes(_ daemon: Daemon) -> [Route] {
+        ServerRoutes(daemon: daemon).routes + InstanceRoutes(daemon: daemon).routes
+            + SnapshotRoutes(daemon: daemon).routes + SessionRoutes(daemon: daemon).routes
+            + FileRoutes(daemon: daemon).routes + ImageRoutes(daemon: daemon).routes
+            + OperationRoutes(daemon: daemon).routes + EventRoutes(daemon: daemon).routes
+            + ProfileRoutes(daemon: daemon).routes + PoolRoutes(daemon: daemon).routes
+    }
+
+    /// Serves until the task is cancelled.
+    /// - Parameter onReady: called once clients can connect.
+    public func run(onReady: @escaping @Sendable () async -> Void = {}) async throws {
+        let socket = try SocketFile(path: daemon.directory.socket, group: group)
+        let router = router
+        let channel = UpgradeChannel(
+            responder: { request, writer, _ in
+                let response = await router.respond(to: request)
+                try await writer.write(response: response.head, body: response.body)
+            },
+            webSocket: { [daemon] target in await Self.webSocket(target, daemon) })
+        let server = channel.server(
+            configuration: ServerConfiguration(address: .unixDomainSocket(path: socket.temporary), backlog: 1024),
+            onServerRunning: { [logger] _ in
+                do {
+                    try socket.publish()
+                } catch {
+                    logger.critical("cannot open the socket", metadata: ["error": "\(error)"])
+                }
+                await onReady()
+            },
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet)
+        defer { socket.remove() }
+        try await server.run()
+    }
+
+    /// The HTTP library's own notes are of use to its developers alone.
+    private var quiet: Logger {
+        var quiet = logger
+        quiet.logLevel = .warning
+        return quiet
+    }
+
+    private static func webSocket(_ target: String, _ daemon: Daemon) async -> WebSocketHandler? {
+        let (path, query) = Router.parse(target)
+        guard let path, path.first == "1.0" else { return nil }
+        if path.count == 2, path[1] == "events" {
+            return EventRoutes(daemon: daemon).webSocket(types: query["type"])
+        }
+        if path.count == 4, path[1] == "operations", path[3] == "websocket", let secret = query["secret"] {
+            return OperationRoutes(daemon: daemon).webSocket(path[2], secret: secret)
+        }
+        return nil
+    }
+}
+
+/// The socket's file: bound where nobody else can reach it, given to its group, and only then put in its place.
+private struct SocketFile: Sendable {
+    let path: String
+    let temporary: String
+    private let nest: String
+    private let group: String
+
+    init(path: String, group: String) throws {
+        self.path = path
+        self.group = group
+        nest = path + ".new"
+        temporary = nest + "/s"
+        try removeTree(nest)
+        try Files.makeDirectories(nest, mode: 0o700)
+    }
+
+    func publish() throws {
+        var owner = gid_t(0)
+        if let entry = getgrnam(group) { owner = entry.pointee.gr_gid }
+        try check("chown", "give \(path) to the group \(group)") { chown(temporary, 0, owner) }
+        try check("chmod", "set the mode of \(path)") { chmod(temporary, 0o660) }
+        try check("rename", "put \(path) in its place") { rename(temporary, path) }
+        rmdir(nest)
+    }
+
+    func remove() {
+        unlink(path)
+        try? removeTree(nest)
+    }
+}

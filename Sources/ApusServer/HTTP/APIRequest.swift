@@ -1,0 +1,85 @@
+import ApusAPI
+import ApusCore
+package import Foundation
+import HTTPTypes
+package import HummingbirdCore
+import NIOCore
+
+/// A request that has found its route.
+package struct APIRequest: Sendable {
+    /// The largest JSON body.
+    package static let maxJSON = 1 << 20
+
+    /// The request itself.
+    package let request: Request
+    /// The parts of the path that the route names.
+    package let parameters: [String: String]
+    /// The query's parts.
+    package let query: [String: String]
+    /// "instances" or "containers": what the client calls them, for the URLs in replies.
+    package let collection: String
+
+    /// A named part of the path.
+    package func path(_ name: String) throws -> String {
+        guard let value = parameters[name] else { throw ServiceError.badRequest("The path has no \(name)") }
+        return value
+    }
+
+    /// A header of LXD's own.
+    package func header(_ name: String) -> String? {
+        HTTPField.Name(name).flatMap { request.headers[$0] }
+    }
+
+    /// How much of what is listed goes into the reply: 0 names, 1 objects, 2 objects with everything.
+    package var recursion: Int { query["recursion"].flatMap { Int($0) } ?? 0 }
+
+    /// The If-Match header.
+    package var ifMatch: String? { request.headers[.ifMatch] }
+
+    /// The JSON body. Some clients send none, or "null", where all fields are optional.
+    package func json<Value: Decodable>(_ type: Value.Type) async throws -> Value {
+        let data = try await body(limit: APIRequest.maxJSON)
+        do {
+            return try APIJSON.decode(type, from: data.isEmpty || data == Data("null".utf8) ? Data("{}".utf8) : data)
+        } catch let error as DecodingError {
+            throw ServiceError.badRequest("The request's body cannot be read: \(error.plainText)")
+        }
+    }
+
+    /// The whole body, if it is no longer than the limit.
+    package func body(limit: Int) async throws -> Data {
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
+            throw ServiceError(.tooLarge, "The request's body is longer than \(limit) bytes")
+        }
+        var data = Data()
+        for try await buffer in request.body {
+            guard data.count + buffer.readableBytes <= limit else {
+                throw ServiceError(.tooLarge, "The request's body is longer than \(limit) bytes")
+            }
+            data.append(contentsOf: buffer.readableBytesView)
+        }
+        return data
+    }
+}
+
+extension DecodingError {
+    /// The error in one line, with the place in the JSON.
+    var plainText: String {
+        func place(_ context: Context) -> String {
+            let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+            return path.isEmpty ? "" : " at \"\(path)\""
+        }
+        switch self {
+        case .typeMismatch(_, let context), .valueNotFound(_, let context):
+            return "\(context.debugDescription)\(place(context))"
+        case .keyNotFound(let key, let context):
+            return "\"\(key.stringValue)\" is missing\(place(context))"
+        case .dataCorrupted(let context):
+            let reason = context.underlyingError.map { "\($0)" } ?? ""
+            let short = reason.count > 200 ? "" : " (\(reason))"
+            return context.debugDescription + place(context) + (reason.isEmpty ? "" : short)
+        @unknown default:
+            return "it is not the JSON that belongs here"
+        }
+    }
+}

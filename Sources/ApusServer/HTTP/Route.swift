@@ -1,0 +1,57 @@
+package import HTTPTypes
+package import HummingbirdCore
+
+/// One method of one path of the API.
+package struct Route: Sendable {
+    /// What answers it.
+    package typealias Handler = @Sendable (APIRequest) async throws -> Response
+
+    /// GET, POST, …
+    package let method: HTTPRequest.Method
+    /// The path, with parts in braces: "/1.0/instances/{name}/state".
+    package let pattern: String
+    /// What it does, for the reference.
+    package let summary: String
+    let segments: [Segment]
+    let handler: Handler
+
+    enum Segment: Sendable, Equatable {
+        case literal(Substring)
+        case parameter(String)
+        /// The rest of the path, slashes included: alias names have them.
+        case rest(String)
+    }
+
+    /// A route.
+    package init(
+        _ method: HTTPRequest.Method, _ pattern: String, _ summary: String, handler: @escaping Handler
+    ) {
+        self.method = method
+        self.pattern = pattern
+        self.summary = summary
+        self.handler = handler
+        segments = pattern.split(separator: "/").map { part in
+            guard part.hasPrefix("{"), part.hasSuffix("}") else { return .literal(part) }
+            let name = part.dropFirst().dropLast()
+            return name.hasSuffix("*") ? .rest(String(name.dropLast())) : .parameter(String(name))
+        }
+    }
+
+    /// The named parts, if the path fits.
+    func match(_ path: [String]) -> [String: String]? {
+        var parameters: [String: String] = [:]
+        for (index, segment) in segments.enumerated() {
+            guard index < path.count else { return nil }
+            switch segment {
+            case .literal(let text):
+                guard path[index] == text else { return nil }
+            case .parameter(let name):
+                parameters[name] = path[index]
+            case .rest(let name):
+                parameters[name] = path[index...].joined(separator: "/")
+                return parameters
+            }
+        }
+        return path.count == segments.count ? parameters : nil
+    }
+}

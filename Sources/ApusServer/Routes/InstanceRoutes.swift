@@ -1,0 +1,62 @@
+import ApusAPI
+import ApusCore
+import HTTPTypes
+import HummingbirdCore
+
+/// Containers: /1.0/instances, and the same under /1.0/containers.
+struct InstanceRoutes {
+    let daemon: Daemon
+    private var containers: ContainerService { daemon.containers }
+
+    var routes: [Route] {
+        [
+            Route(.get, "/1.0/instances", "All containers", handler: list),
+            Route(.post, "/1.0/instances", "Make a container") { request in
+                try Reply.operation(try await containers.create(try await request.json(InstancesPost.self)))
+            },
+            Route(.get, "/1.0/instances/{name}", "A container") { request in
+                let name = try request.path("name")
+                let instance = try await containers.get(name, full: request.recursion >= 1)
+                return try Reply.sync(instance, etag: try await containers.etag(name))
+            },
+            Route(.put, "/1.0/instances/{name}", "Replace a container's configuration, or restore a snapshot") {
+                request in
+                try Reply.operation(
+                    try await containers.update(
+                        try request.path("name"), try await request.json(InstancePut.self), ifMatch: request.ifMatch))
+            },
+            Route(.patch, "/1.0/instances/{name}", "Change some of a container's configuration") { request in
+                try Reply.operation(
+                    try await containers.patch(
+                        try request.path("name"), try await request.json(InstancePatch.self), ifMatch: request.ifMatch))
+            },
+            Route(.post, "/1.0/instances/{name}", "Rename a container") { request in
+                let post = try await request.json(InstancePost.self)
+                guard !post.migration else {
+                    throw ServiceError(.notImplemented, "Containers cannot be moved to other hosts yet")
+                }
+                return try Reply.operation(try await containers.rename(try request.path("name"), to: post.name))
+            },
+            Route(.delete, "/1.0/instances/{name}", "Delete a container") { request in
+                try Reply.operation(try await containers.delete(try request.path("name")))
+            },
+            Route(.get, "/1.0/instances/{name}/state", "What a container uses") { request in
+                try Reply.sync(try await containers.state(try request.path("name")))
+            },
+            Route(.put, "/1.0/instances/{name}/state", "Start, stop, restart, freeze or unfreeze a container") {
+                request in
+                try Reply.operation(
+                    try await containers.changeState(
+                        try request.path("name"), try await request.json(InstanceStatePut.self)))
+            },
+        ]
+    }
+
+    private func list(_ request: APIRequest) async throws -> HTTPReply {
+        switch request.recursion {
+        case 0: try Reply.sync(await containers.names().map { "/1.0/\(request.collection)/\($0)" })
+        case 1: try Reply.sync(await containers.list(full: false))
+        default: try Reply.sync(await containers.list(full: true))
+        }
+    }
+}

@@ -1,0 +1,69 @@
+import ApusAPI
+import ApusCore
+import HTTPTypes
+import HummingbirdCore
+
+/// Profiles.
+struct ProfileRoutes {
+    let daemon: Daemon
+    private var profiles: ProfileService { daemon.profiles }
+
+    var routes: [Route] {
+        [
+            Route(.get, "/1.0/profiles", "All profiles") { request in
+                guard request.recursion > 0 else {
+                    return try Reply.sync(profiles.list().map { "/1.0/profiles/\($0.name)" })
+                }
+                let users = await daemon.containers.usage().profiles
+                return try Reply.sync(profiles.list().map { withUsers($0, users) })
+            },
+            Route(.post, "/1.0/profiles", "Make a profile") { request in
+                let profile = try await request.json(Profile.self)
+                try profiles.create(profile)
+                return try Reply.created("/1.0/profiles/\(profile.name)")
+            },
+            Route(.get, "/1.0/profiles/{name}", "A profile") { request in
+                let name = try request.path("name")
+                let users = await daemon.containers.usage().profiles
+                return try Reply.sync(withUsers(try profiles.get(name), users), etag: try profiles.etag(name))
+            },
+            Route(.put, "/1.0/profiles/{name}", "Replace a profile") { request in
+                let name = try request.path("name")
+                try profiles.update(name, try await request.json(ProfilePut.self), ifMatch: request.ifMatch)
+                await daemon.containers.profileChanged(name)
+                return try Reply.done()
+            },
+            Route(.patch, "/1.0/profiles/{name}", "Change some of a profile") { request in
+                let name = try request.path("name")
+                let change = try await request.json(InstancePatch.self)
+                try profiles.update(name, merged(try profiles.get(name), change), ifMatch: request.ifMatch)
+                await daemon.containers.profileChanged(name)
+                return try Reply.done()
+            },
+            Route(.post, "/1.0/profiles/{name}", "Rename a profile") { request in
+                let post = try await request.json(InstancePost.self)
+                try await daemon.containers.renameProfile(try request.path("name"), to: post.name)
+                return try Reply.created("/1.0/profiles/\(post.name)")
+            },
+            Route(.delete, "/1.0/profiles/{name}", "Delete a profile") { request in
+                let name = try request.path("name")
+                try profiles.delete(name, usedBy: await daemon.containers.usage().profiles[name] ?? [])
+                return try Reply.done()
+            },
+        ]
+    }
+
+    private func withUsers(_ profile: Profile, _ users: [String: [String]]) -> Profile {
+        var profile = profile
+        profile.usedBy = users[profile.name] ?? []
+        return profile
+    }
+
+    private func merged(_ profile: Profile, _ change: InstancePatch) -> ProfilePut {
+        var put = ProfilePut()
+        put.config = profile.config.merging(change.config ?? [:]) { _, new in new }.filter { !$0.value.isEmpty }
+        put.devices = profile.devices.merging(change.devices ?? [:]) { _, new in new }
+        put.description = change.description ?? profile.description
+        return put
+    }
+}
