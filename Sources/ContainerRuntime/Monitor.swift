@@ -14,6 +14,9 @@ public final class Monitor {
     private var idle: [FileDescriptor] = []
     private var watchers: [FileDescriptor] = []
     private var end: InitEnd?
+    /// Signals that init is not ready for yet, and how many more times to look.
+    private var postponed: [Int32] = []
+    private var patience = 0
 
     /// Takes over the descriptors of a plan.
     init(_ plan: MonitorPlan) throws {
@@ -76,10 +79,11 @@ public final class Monitor {
             watchSessions(watch)
             for connection in idle { watch(connection) { [unowned self] _ in serve(connection) } }
             for connection in watchers { watch(connection) { [unowned self] _ in forget(connection) } }
-            if poll(&entries, nfds_t(entries.count), -1) < 0, errno != EINTR {
+            if poll(&entries, nfds_t(entries.count), postponed.isEmpty ? -1 : 20) < 0, errno != EINTR {
                 RuntimeLog.write("poll: \(SystemError.reason(errno))")
                 return
             }
+            sendPostponed()
             for (entry, action) in zip(entries, actions) where entry.revents != 0 { action(entry.revents) }
         }
     }
@@ -112,7 +116,7 @@ public final class Monitor {
     private func readSignals() {
         // Records of 128 bytes, of which the first four are the signal's number.
         while let record = try? signals.read(upTo: 128), record.count == 128 {
-            if record[0] == UInt8(SIGTERM) { initProcess.signal(plan.initKind.stopSignal) }
+            if record[0] == UInt8(SIGTERM) { ask(plan.initKind.stopSignal) }
         }
         reap()
     }
@@ -124,6 +128,26 @@ public final class Monitor {
             let pid = apus_wait_any(1, &how, &status)
             guard pid > 0, let ended = ExitStatus.from(how: how, status: status) else { return }
             if pid == plan.initPID { end = InitEnd(ended) } else { sessions.ended(pid, ended) }
+        }
+    }
+
+    /// Sends init a signal, but not before it listens: the kernel drops what init has no handler for, and an init
+    /// that has only just begun has none.
+    private func ask(_ signal: Int32) {
+        postponed.append(signal)
+        patience = 500
+        sendPostponed()
+    }
+
+    private func sendPostponed() {
+        guard !postponed.isEmpty else { return }
+        patience -= 1
+        let fields = (try? ProcessStatus.fields(pid: plan.initPID)) ?? [:]
+        let heard = ["SigCgt", "SigBlk"].reduce(UInt64(0)) { $0 | (UInt64(fields[$1] ?? "", radix: 16) ?? 0) }
+        postponed.removeAll { signal in
+            guard heard & (1 << UInt64(signal - 1)) != 0 || patience <= 0 else { return false }
+            initProcess.signal(signal)
+            return true
         }
     }
 
@@ -175,10 +199,10 @@ public final class Monitor {
             initProcess.signal(signal)
             reply(.done, to: connection)
         case .stop:
-            initProcess.signal(plan.initKind.stopSignal)
+            ask(plan.initKind.stopSignal)
             reply(.done, to: connection)
         case .reboot:
-            if let signal = plan.initKind.rebootSignal { initProcess.signal(signal) }
+            if let signal = plan.initKind.rebootSignal { ask(signal) }
             reply(.done, to: connection)
         case .consoleLog: reply(.console(console?.recent ?? []), to: connection)
         case .attachConsole:

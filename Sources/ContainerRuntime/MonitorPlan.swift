@@ -88,10 +88,8 @@ package struct MonitorPlan: Equatable {
         let file = try FileDescriptor.memory(named: "apus-plan")
         try file.write(plan.encoded())
         for descriptor in [listener, console, channel, file] { try descriptor?.setInheritable(true) }
-        let arguments = CStrings(["apus-runtime", "monitor", "\(file.rawValue)", name])
-        let environment = CStrings(["PATH=/usr/sbin:/usr/bin:/sbin:/bin"])
-        execve("/proc/self/exe", arguments.pointer, environment.pointer)
-        throw SystemError("execve", "execute apus-runtime again as the monitor of \(name)")
+        try OwnProgram.execute(
+            ["apus-runtime", "monitor", "\(file.rawValue)", name], ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"])
     }
 }
 

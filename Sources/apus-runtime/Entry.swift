@@ -29,7 +29,9 @@ struct Main {
             case "start":
                 let options = try options(Array(arguments))
                 report.channel = options.channel
-                try ContainerStart(try options.spec()).run(channel: options.channel)
+                let spec = try options.spec()
+                if spec.isPrivileged, !OwnProgram.isReadOnly, Environment.value(again) == nil { try executeAgain(options) }
+                try ContainerStart(spec).run(channel: options.channel)
             case "restore":
                 let options = try options(Array(arguments))
                 report.channel = options.channel
@@ -47,6 +49,16 @@ struct Main {
     }
 
     private struct Usage: Error {}
+
+    /// Set where this program has executed itself: once is enough, also where there is no read-only view.
+    private static let again = "APUS_RUNTIME_AGAIN"
+
+    /// The container's init, if privileged, must not get at this program's file.
+    private static func executeAgain(_ options: Options) throws {
+        try options.channel?.setInheritable(true)
+        let environment = Environment.all.merging([again: "1"]) { $1 }
+        try OwnProgram.execute(CommandLine.arguments, environment.map { "\($0.key)=\($0.value)" })
+    }
 
     /// What stands on the command line after the verb.
     private struct Options {
