@@ -125,7 +125,9 @@ public struct ContainerStart {
         // CRIU saves every descriptor of init: it gets these three and no other.
         try check("close_range", "close what init must not have") { apus_close_range(3, ~0, 4) }
         try check("seccomp", "load the seccomp filter") { apus_seccomp_load(seccomp, seccomp.count) }
-        execve(program, arguments.pointer, environment.pointer)
+        _ = withExtendedLifetime((arguments, environment)) {
+            execve(program, arguments.pointer, environment.pointer)
+        }
         throw SystemError("execve", "execute \(program) inside the container")
     }
 

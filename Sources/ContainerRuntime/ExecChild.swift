@@ -111,7 +111,9 @@ struct ExecChild {
         let directories = (variables["PATH"] ?? "").split(separator: ":", omittingEmptySubsequences: false)
         let candidates = name.contains("/") ? [name] : directories.map { $0.isEmpty ? name : "\($0)/\(name)" }
         for candidate in candidates {
-            execve(candidate, arguments.pointer, environment.pointer)
+            _ = withExtendedLifetime((arguments, environment)) {
+                execve(candidate, arguments.pointer, environment.pointer)
+            }
             switch errno {
             case ENOENT, ENOTDIR: continue
             case EACCES where !name.contains("/"): denied = true

@@ -11,8 +11,12 @@ public enum OwnProgram {
         let words = CStrings(arguments)
         let variables = CStrings(environment)
         let own = "/proc/self/exe"
-        if let view = try? readOnlyView(own) { execve(view.procPath, words.pointer, variables.pointer) }
-        execve(own, words.pointer, variables.pointer)
+        withExtendedLifetime((words, variables)) {
+            if let view = try? readOnlyView(own) {
+                _ = withExtendedLifetime(view) { execve(view.procPath, words.pointer, variables.pointer) }
+            }
+            execve(own, words.pointer, variables.pointer)
+        }
         throw SystemError("execve", "execute apus-runtime again")
     }
 

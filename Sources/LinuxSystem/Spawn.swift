@@ -110,8 +110,12 @@ public struct Spawn: Sendable {
                                 request.change_user = user == nil ? 0 : 1
                                 request.uid = user?.uid ?? 0
                                 request.gid = user?.gid ?? 0
-                                let pid = apus_spawn_start(&request)
-                                return (pid, errno, request)
+                                // Arrays are released after their last use; what the pointers above point
+                                // to has to live until the child executes.
+                                return withExtendedLifetime((self, given, words, variables, procs, mountWords)) {
+                                    let pid = apus_spawn_start(&request)
+                                    return (pid, errno, request)
+                                }
                             }
                         }
                     }

@@ -98,9 +98,12 @@ extension FileDescriptor {
     public func send(_ bytes: [UInt8], descriptors: [FileDescriptor] = [], wait: Bool = true) throws {
         let numbers = descriptors.map(\.rawValue)
         let flags = wait ? 0 : Int32(MSG_DONTWAIT)
-        let sent = try bytes.withUnsafeBytes { room in
-            try check("sendmsg", "send a message") {
-                apus_send_fds(rawValue, room.baseAddress, room.count, numbers, numbers.count, flags)
+        // The descriptors may be held by nothing but this array, which is released after its last use.
+        let sent = try withExtendedLifetime(descriptors) {
+            try bytes.withUnsafeBytes { room in
+                try check("sendmsg", "send a message") {
+                    apus_send_fds(rawValue, room.baseAddress, room.count, numbers, numbers.count, flags)
+                }
             }
         }
         if sent < bytes.count {
