@@ -53,7 +53,8 @@ extension ContainerCgroup {
             let left = processes()
             if left.isEmpty { break }
             if attempt == 999 {
-                throw SystemError(call: "kill", errno: EBUSY, context: "end the processes \(left.sorted()) of \(name)")
+                throw SystemError(
+                    call: "kill", errno: EBUSY, context: "end the processes \(left.sorted()) of \(name)")
             }
             // A pidfd tells the end of one; those it forked meanwhile are seen on the next round.
             for pid in left { _ = try? await ProcessDescriptor(pid: pid).waitForEnd(milliseconds: 5000) }
@@ -61,7 +62,8 @@ extension ContainerCgroup {
         try remove()
     }
 
-    /// Removes the cgroups, which must hold no process any more. The daemon's own goes with its last container.
+    /// Removes the cgroups, which must hold no process any more. The daemon's own goes with its last
+    /// container.
     public func remove() throws {
         var failure: (any Error)?
         for hierarchy in layout.hierarchies {
@@ -100,7 +102,9 @@ extension ContainerCgroup {
         return [directory]
             + names.sorted().flatMap { name -> [String] in
                 var info = stat()
-                guard lstat(directory + "/" + name, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else { return [] }
+                guard lstat(directory + "/" + name, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else {
+                    return []
+                }
                 return subtree(directory + "/" + name)
             }
     }
@@ -113,6 +117,7 @@ extension ContainerCgroup {
             if text.split(separator: "\n").contains(Substring(line)) { return }
             try await events.exceptional(milliseconds: 20)
         }
-        throw SystemError(call: "poll", errno: ETIMEDOUT, context: "freeze \(name): a process does not stand still")
+        throw SystemError(
+            call: "poll", errno: ETIMEDOUT, context: "freeze \(name): a process does not stand still")
     }
 }

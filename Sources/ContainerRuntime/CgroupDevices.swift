@@ -2,8 +2,8 @@ import CLinux
 import Glibc
 import LinuxSystem
 
-/// Lets a container open the harmless devices, and make nodes of others but not open those. Matters for privileged
-/// containers alone: the kernel lets nobody else make nodes.
+/// Lets a container open the harmless devices, and make nodes of others but not open those. Matters for
+/// privileged containers alone: the kernel lets nobody else make nodes.
 enum CgroupDevices {
     /// null zero full random urandom; tty console ptmx; pseudo terminals (any).
     static let allowed: [(major: Int32, minor: Int32?)] = [

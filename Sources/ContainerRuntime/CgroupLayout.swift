@@ -48,8 +48,8 @@ public struct CgroupLayout: Sendable, Hashable {
         hierarchies.first { $0.controllers.contains(controller) }
     }
 
-    /// The layout of this host, as mounted now. Where the unified hierarchy is mounted nowhere it is mounted at
-    /// `/run/apus/cgroup2`: containers see nothing else.
+    /// The layout of this host, as mounted now. Where the unified hierarchy is mounted nowhere it is mounted
+    /// at `/run/apus/cgroup2`: containers see nothing else.
     public static func current() throws -> CgroupLayout {
         let found = detect(try MountInfo.current())
         if found.unified != nil { return found }
@@ -69,7 +69,8 @@ public struct CgroupLayout: Sendable, Hashable {
                 result.append(
                     CgroupHierarchy(
                         path: path,
-                        controllers: controllers.split(whereSeparator: { $0 == " " || $0 == "\n" }).map(String.init),
+                        controllers: controllers.split(whereSeparator: { $0 == " " || $0 == "\n" }).map(
+                            String.init),
                         isV2: true))
             } else if mount.type == "cgroup" {
                 let names = mount.superOptions.filter { $0.hasPrefix("name=") || known.contains($0) }
@@ -82,7 +83,8 @@ public struct CgroupLayout: Sendable, Hashable {
     }
 
     private static let known: Set<String> = [
-        "cpu", "cpuacct", "cpuset", "blkio", "memory", "devices", "freezer", "net_cls", "net_prio", "perf_event",
+        "cpu", "cpuacct", "cpuset", "blkio", "memory", "devices", "freezer", "net_cls", "net_prio",
+        "perf_event",
         "hugetlb", "pids", "rdma", "misc",
     ]
 }

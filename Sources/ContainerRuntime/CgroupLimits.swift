@@ -35,7 +35,9 @@ extension ContainerCgroup {
             try Files.poke(cpuset.path + "/cpuset.cpus", (limits.cpus ?? "") + "\n")
             return
         }
-        let all = try layout.hierarchy(for: "cpuset").map { try Files.text($0.path + "/cpuset.cpus").trimmingSpaces }
+        let all = try layout.hierarchy(for: "cpuset").map {
+            try Files.text($0.path + "/cpuset.cpus").trimmingSpaces
+        }
         let wanted = limits.cpus ?? all ?? ""
         let tree = Self.subtree(cpuset.path)
         // In v1 a child may never have more than its parent: widen from the top, narrow from the bottom.
@@ -90,8 +92,10 @@ extension ContainerCgroup {
     private func applyDiskPriority(_ limits: ResourceLimits) throws {
         guard let priority = limits.diskPriority else { return }
         let weight = min(max(priority, 0), 10) * 99 + 10
-        let candidates = [("io", "io.weight"), ("io", "io.bfq.weight"), ("blkio", "blkio.bfq.weight"),
-            ("blkio", "blkio.weight")]
+        let candidates = [
+            ("io", "io.weight"), ("io", "io.bfq.weight"), ("blkio", "blkio.bfq.weight"),
+            ("blkio", "blkio.weight"),
+        ]
         for (controller, file) in candidates {
             guard let each = directory(controller), Files.exists(each.path + "/" + file) else { continue }
             try Files.poke(each.path + "/" + file, "\(weight)")
@@ -110,7 +114,9 @@ extension ContainerCgroup {
             if v2 {
                 result.swap = number(memory.path + "/memory.swap.current")
                 result.swapPeak = number(memory.path + "/memory.swap.peak")
-            } else if let both = number(memory.path + "/memory.memsw.usage_in_bytes"), let used = result.memory {
+            } else if let both = number(memory.path + "/memory.memsw.usage_in_bytes"),
+                let used = result.memory
+            {
                 result.swap = max(0, both - used)
             }
         }

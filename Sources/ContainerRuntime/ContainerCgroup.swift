@@ -37,7 +37,7 @@ public struct ContainerCgroup: Sendable {
             var directory = hierarchy.path
             let parts = name.split(separator: "/").map(String.init) + [Self.inner, Self.execSessions]
             for (index, part) in parts.enumerated() {
-                if hierarchy.isV2, index <= parts.count - 3 { enableControllers(directory) }
+                if hierarchy.isV2, index <= parts.count - 2 { enableControllers(directory) }
                 let above = directory
                 directory += "/" + part
                 if mkdir(directory, 0o755) != 0, errno != EEXIST {
@@ -69,9 +69,14 @@ public struct ContainerCgroup: Sendable {
     public func delegate(_ directory: String, to idmap: IDMap) throws {
         guard let uid = idmap.hostUser(0), let gid = idmap.hostGroup(0) else { return }
         for file in ["", "/cgroup.procs", "/cgroup.threads", "/cgroup.subtree_control"] {
-            try check("chown", "give \(directory)\(file) to the container") { chown(directory + file, uid, gid) }
+            try check("chown", "give \(directory)\(file) to the container") {
+                chown(directory + file, uid, gid)
+            }
         }
     }
+
+    /// The controllers that a container may divide further.
+    private static let handedOn: Set<String> = ["cpuset", "cpu", "io", "memory", "pids"]
 
     /// Hands the controllers of a v2 cgroup on to those below it, as far as it can.
     private func enableControllers(_ directory: String) {
@@ -79,7 +84,7 @@ public struct ContainerCgroup: Sendable {
         let enabled = (try? Files.text(directory + "/cgroup.subtree_control")) ?? ""
         let have = Set(enabled.split(whereSeparator: { $0 == " " || $0 == "\n" }))
         for controller in available.split(whereSeparator: { $0 == " " || $0 == "\n" })
-        where !have.contains(controller) {
+        where Self.handedOn.contains(String(controller)) && !have.contains(controller) {
             // One by one: a controller that another hierarchy uses must not keep the others away.
             try? Files.poke(directory + "/cgroup.subtree_control", "+\(controller)")
         }

@@ -31,14 +31,16 @@ public struct ContainerSpec: Sendable, Hashable, Codable {
     public var initCommand: [String] = ["/sbin/init"]
     /// Whether init gets a console (`/dev/console`); else its input and output are /dev/null.
     public var console: Bool = true
-    /// Where the console's output is kept (up to 1 MiB, and as much before that in `<path>.old`); nil for nowhere.
+    /// Where the console's output is kept (up to 1 MiB, and as much before that in `<path>.old`); nil for
+    /// nowhere.
     public var consoleLog: String?
     /// Where `apus-runtime` writes what it has to say; nil for `runtimeDirectory/runtime.log`.
     public var runtimeLog: String?
 
     /// A container with the usual settings; set what differs.
     public init(
-        name: String, generation: Int, daemonID: String, runtimeDirectory: String, rootfs: String, idmap: IDMap?
+        name: String, generation: Int, daemonID: String, runtimeDirectory: String, rootfs: String,
+        idmap: IDMap?
     ) {
         self.name = name
         self.generation = generation
@@ -52,7 +54,8 @@ public struct ContainerSpec: Sendable, Hashable, Codable {
     /// Whether the container's root is the host's root.
     public var isPrivileged: Bool { idmap == nil }
 
-    /// The cgroup that carries the limits, below the root of every hierarchy: `apus-<daemon>/<name>.<generation>`.
+    /// The cgroup that carries the limits, below the root of every hierarchy:
+    /// `apus-<daemon>/<name>.<generation>`.
     public var cgroup: String { "apus-\(daemonID)/\(name).\(generation)" }
     /// The cgroup that the container sees as the root.
     public var innerCgroup: String { cgroup + "/c" }

@@ -15,8 +15,8 @@ public struct ContainerStart {
         initKind = InitKind.detect(root: spec.rootfs, command: spec.initCommand.first ?? "/sbin/init")
     }
 
-    /// Starts it and goes on as its monitor, which tells `channel` that it runs. Returns only by throwing; then
-    /// nothing is left behind.
+    /// Starts it and goes on as its monitor, which tells `channel` that it runs. Returns only by throwing;
+    /// then nothing is left behind.
     public func run(channel: FileDescriptor?) throws -> Never {
         try withSyncRollback(onUndoFailure: { RuntimeLog.write("while undoing: \($0)") }) { rollback in
             rollback.add { try cgroup.removeSoon() }
@@ -57,7 +57,9 @@ public struct ContainerStart {
     private func fork(ours: FileDescriptor, theirs: FileDescriptor, seccomp: [UInt8]) throws -> pid_t {
         var kinds: Namespaces = [.mount, .pid, .network, .uts, .ipc]
         if !spec.isPrivileged { kinds.insert(.user) }
-        let pid = try check("clone", "make the namespaces of \(spec.name)") { apus_fork(UInt(kinds.rawValue)) }
+        let pid = try check("clone", "make the namespaces of \(spec.name)") {
+            apus_fork(UInt(kinds.rawValue))
+        }
         if pid > 0 { return pid }
         ours.close()
         do {
@@ -86,8 +88,8 @@ public struct ContainerStart {
     // MARK: In the child
 
     private func becomeInit(_ parent: FileDescriptor, seccomp: [UInt8]) throws {
-        // Now, as long as this is still the host's root, who may search the host's directories; and not earlier,
-        // because it has to be a mount of this namespace.
+        // Now, as long as this is still the host's root, who may search the host's directories; and not
+        // earlier, because it has to be a mount of this namespace.
         let root = try FileDescriptor.open(spec.rootMount, OpenFlags.path | O_DIRECTORY)
         try expect(.mapped, from: parent)
         try check("setresgid", "become the container's root") { apus_setresgid(0) }

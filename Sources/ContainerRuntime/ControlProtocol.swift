@@ -6,8 +6,8 @@ package enum ControlRequest: Equatable {
     case status
     /// `done` comes back, later `ended`.
     case watch
-    /// `started` (with the master of the terminal) or `execFailed` comes back, later `exited`. Descriptors: three
-    /// streams, or none for a terminal.
+    /// `started` (with the master of the terminal) or `execFailed` comes back, later `exited`. Descriptors:
+    /// three streams, or none for a terminal.
     case exec(ExecMessage)
     /// `console` comes back, with a stream socket to the console.
     case attachConsole
@@ -103,7 +103,8 @@ extension ControlRequest {
             message.terminal = try input.flag()
             (message.rows, message.columns) = try ControlRequest.size(&input)
             let texts = message.command + message.environment + [message.directory]
-            guard message.command.first?.isEmpty == false, !texts.contains(where: { $0.utf8.contains(0) }) else {
+            guard message.command.first?.isEmpty == false, !texts.contains(where: { $0.utf8.contains(0) })
+            else {
                 throw WireReader.malformed
             }
             self = .exec(message)
@@ -187,7 +188,8 @@ extension ControlReply {
             var status = RuntimeStatus(
                 isRunning: try input.flag(), runtimePID: try input.int32(), initPID: try input.int32(),
                 initStartTicks: try input.uint64(), startedAt: try input.int64(),
-                initKind: InitKind(rawValue: try input.text()) ?? .other, execSessions: Int(try input.uint32()))
+                initKind: InitKind(rawValue: try input.text()) ?? .other,
+                execSessions: Int(try input.uint32()))
             if try input.flag() { status.end = try InitEnd(from: &input) }
             self = .status(status)
         case 2: self = .done

@@ -4,8 +4,9 @@ import LinuxSystem
 
 /// A small copy of the monitor that stays in the container's cgroups and executes programs for it.
 ///
-/// Moving a process into cgroups waits for the kernel's RCU, 8–16 ms each time. The agent moves itself once; its
-/// children are born where they belong. They are made with CLONE_PARENT, so they are the monitor's children.
+/// Moving a process into cgroups waits for the kernel's RCU, 8–16 ms each time. The agent moves itself once;
+/// its children are born where they belong. They are made with CLONE_PARENT, so they are the monitor's
+/// children.
 struct ExecAgent {
     let plan: MonitorPlan
     let socket: FileDescriptor
@@ -60,7 +61,8 @@ struct ExecAgent {
     }
 }
 
-/// What the monitor tells the agent. The first descriptor is for the child's report, then come its three streams.
+/// What the monitor tells the agent. The first descriptor is for the child's report, then come its three
+/// streams.
 package struct ExecOrder {
     package var session: UInt32
     package var request: ControlRequest.ExecMessage

@@ -78,7 +78,9 @@ struct ExecChild {
             }
         }
         let groups = request.groups
-        try check("setgroups", "set the groups of user \(request.uid)") { apus_setgroups(groups.count, groups) }
+        try check("setgroups", "set the groups of user \(request.uid)") {
+            apus_setgroups(groups.count, groups)
+        }
         try check("setresgid", "become group \(request.gid)") { apus_setresgid(request.gid) }
         try check("setresuid", "become user \(request.uid)") { apus_setresuid(request.uid) }
     }
@@ -87,7 +89,8 @@ struct ExecChild {
         if !request.directory.isEmpty {
             guard chdir(request.directory) == 0 else {
                 throw Failure(
-                    code: 126, message: "cannot enter the directory \(request.directory): \(SystemError.reason(errno))")
+                    code: 126,
+                    message: "cannot enter the directory \(request.directory): \(SystemError.reason(errno))")
             }
         } else if request.uid != 0 || chdir("/root") != 0 {
             _ = chdir("/")

@@ -12,8 +12,8 @@ public struct HeldContainer {
         self.options = options
     }
 
-    /// Restores it, waits for the launcher's word on `channel` (without one it goes on at once), and goes on as its
-    /// monitor. Returns only by throwing; then nothing is left behind.
+    /// Restores it, waits for the launcher's word on `channel` (without one it goes on at once), and goes on
+    /// as its monitor. Returns only by throwing; then nothing is left behind.
     public func run(channel: FileDescriptor?) throws -> Never {
         do {
             try restore(channel)
@@ -37,11 +37,13 @@ public struct HeldContainer {
         try plan.become(listener: listener, console: restored.console, channel: channel)
     }
 
-    /// Tells the launcher that the container is there, and waits for its word. If the launcher has gone, that is a no.
+    /// Tells the launcher that the container is there, and waits for its word. If the launcher has gone, that
+    /// is a no.
     private func hold(_ pid: Int32, _ channel: FileDescriptor?) throws {
         guard let channel else { return }
         try WireSocket.send(LaunchMessage.held(initPID: pid).encoded(), on: channel)
-        guard let word = try channel.receive(limit: 16).bytes.first, LaunchCommand(rawValue: word) == .commit else {
+        guard let word = try channel.receive(limit: 16).bytes.first, LaunchCommand(rawValue: word) == .commit
+        else {
             throw RuntimeError(.restoreFailed, "the restore was given up")
         }
     }

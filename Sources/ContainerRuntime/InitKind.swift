@@ -11,10 +11,12 @@ public enum InitKind: String, Sendable, Hashable, Codable {
     /// sysvinit, OpenRC's init and others: SIGPWR.
     case other
 
-    /// Looks at what `/sbin/init` (or another command) really is below a root directory; symlinks cannot lead out.
+    /// Looks at what `/sbin/init` (or another command) really is below a root directory; symlinks cannot lead
+    /// out.
     public static func detect(root: String, command: String = "/sbin/init") -> InitKind {
         guard let directory = try? FileDescriptor.open(root, OpenFlags.path | O_DIRECTORY),
-            let program = try? directory.open(at: command, OpenFlags.path, resolve: [.inRoot, .noMagicLinks]),
+            let program = try? directory.open(
+                at: command, OpenFlags.path, resolve: [.inRoot, .noMagicLinks]),
             let target = try? Files.readLink(program.procPath)
         else { return .other }
         let name = target.split(separator: "/").last.map(String.init) ?? ""

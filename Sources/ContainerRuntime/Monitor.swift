@@ -2,8 +2,8 @@ import CLinux
 import Glibc
 import LinuxSystem
 
-/// The process that stays beside a running container: parent of init, holder of the console, server of the control
-/// socket. One thread, one poll loop, nothing that grows.
+/// The process that stays beside a running container: parent of init, holder of the console, server of the
+/// control socket. One thread, one poll loop, nothing that grows.
 public final class Monitor {
     private let plan: MonitorPlan
     private let listener: FileDescriptor
@@ -34,7 +34,8 @@ public final class Monitor {
         sessions = MonitorSessions(plan: plan)
     }
 
-    /// The work of `apus-runtime monitor`: reads the plan from an inherited descriptor, and stays until init ends.
+    /// The work of `apus-runtime monitor`: reads the plan from an inherited descriptor, and stays until init
+    /// ends.
     public static func run(planDescriptor: Int32, onReady: (() -> Void)? = nil) throws {
         let file = FileDescriptor(owning: planDescriptor)
         let plan = try MonitorPlan(decoding: try file.readFromStart())
@@ -47,7 +48,8 @@ public final class Monitor {
 
     private var status: RuntimeStatus {
         RuntimeStatus(
-            isRunning: end == nil, runtimePID: getpid(), initPID: plan.initPID, initStartTicks: plan.initStartTicks,
+            isRunning: end == nil, runtimePID: getpid(), initPID: plan.initPID,
+            initStartTicks: plan.initStartTicks,
             startedAt: plan.startedAt, initKind: plan.initKind, execSessions: sessions.all.count, end: end)
     }
 
@@ -69,7 +71,9 @@ public final class Monitor {
         while end == nil {
             var entries: [pollfd] = []
             var actions: [(Int16) -> Void] = []
-            func watch(_ descriptor: FileDescriptor, _ events: Int32 = POLLIN, _ action: @escaping (Int16) -> Void) {
+            func watch(
+                _ descriptor: FileDescriptor, _ events: Int32 = POLLIN, _ action: @escaping (Int16) -> Void
+            ) {
                 entries.append(pollfd(fd: descriptor.rawValue, events: Int16(events), revents: 0))
                 actions.append(action)
             }
@@ -109,7 +113,9 @@ public final class Monitor {
         if let agent = sessions.agentSocket { watch(agent, POLLIN) { _ in sessions.readAgent() } }
         for session in sessions.all.values {
             if session.report.isOpen { watch(session.report, POLLIN) { _ in sessions.readReport(session) } }
-            if session.connection.isOpen { watch(session.connection, POLLIN) { _ in sessions.readConnection(session) } }
+            if session.connection.isOpen {
+                watch(session.connection, POLLIN) { _ in sessions.readConnection(session) }
+            }
         }
     }
 
@@ -131,8 +137,8 @@ public final class Monitor {
         }
     }
 
-    /// Sends init a signal, but not before it listens: the kernel drops what init has no handler for, and an init
-    /// that has only just begun has none.
+    /// Sends init a signal, but not before it listens: the kernel drops what init has no handler for, and an
+    /// init that has only just begun has none.
     private func ask(_ signal: Int32) {
         postponed.append(signal)
         patience = 500
@@ -170,7 +176,9 @@ public final class Monitor {
         let message: SocketMessage
         let request: ControlRequest
         do {
-            guard let received = try WireSocket.receive(on: connection, wait: false) else { return forget(connection) }
+            guard let received = try WireSocket.receive(on: connection, wait: false) else {
+                return forget(connection)
+            }
             message = received
             request = try ControlRequest(decoding: received.bytes)
         } catch {
@@ -206,7 +214,9 @@ public final class Monitor {
             reply(.done, to: connection)
         case .consoleLog: reply(.console(console?.recent ?? []), to: connection)
         case .attachConsole:
-            guard let console else { return reply(.failed("container \(plan.name) has no console"), to: connection) }
+            guard let console else {
+                return reply(.failed("container \(plan.name) has no console"), to: connection)
+            }
             do {
                 let recent = console.recent
                 reply(.console(recent), to: connection, [try console.attach()])
@@ -220,13 +230,16 @@ public final class Monitor {
         }
     }
 
-    private func reply(_ reply: ControlReply, to connection: FileDescriptor, _ descriptors: [FileDescriptor] = []) {
+    private func reply(
+        _ reply: ControlReply, to connection: FileDescriptor, _ descriptors: [FileDescriptor] = []
+    ) {
         try? WireSocket.send(reply.encoded(), on: connection, descriptors: descriptors, wait: false)
     }
 
     // MARK: The end
 
-    /// Init has gone, and with it every process of its pid namespace: removes what is left on the host, and tells.
+    /// Init has gone, and with it every process of its pid namespace: removes what is left on the host, and
+    /// tells.
     private func leave() {
         while console?.drain() == true {}
         sessions.stopAgent()

@@ -1,8 +1,8 @@
 import Glibc
 import LinuxSystem
 
-/// The console of a container: reads what it prints, keeps the last of it, writes it to a log, and passes it to
-/// whoever is attached.
+/// The console of a container: reads what it prints, keeps the last of it, writes it to a log, and passes it
+/// to whoever is attached.
 final class MonitorConsole {
     /// How much is kept for those who attach later.
     private static let scrollbackLimit = 128 << 10
@@ -90,7 +90,9 @@ final class MonitorConsole {
             if each.pending.count > Self.lagLimit { detach(each) }
             return
         }
-        let sent = bytes.withUnsafeBytes { send(each.stream.rawValue, $0.baseAddress, $0.count, Self.sendFlags) }
+        let sent = bytes.withUnsafeBytes {
+            send(each.stream.rawValue, $0.baseAddress, $0.count, Self.sendFlags)
+        }
         if sent < 0, errno != EAGAIN { return detach(each) }
         each.pending = Array(bytes.dropFirst(max(0, sent)))
     }

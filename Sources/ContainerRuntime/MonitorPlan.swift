@@ -1,8 +1,8 @@
 import Glibc
 import LinuxSystem
 
-/// Everything the monitor has to know. It is handed over the execution of the new program in a memory file, so that
-/// the monitor needs neither JSON nor any other file.
+/// Everything the monitor has to know. It is handed over the execution of the new program in a memory file,
+/// so that the monitor needs neither JSON nor any other file.
 package struct MonitorPlan: Equatable {
     package var name = ""
     package var runtimeDirectory = ""
@@ -25,7 +25,9 @@ package struct MonitorPlan: Equatable {
 
     package func encoded() -> [UInt8] {
         var out = WireWriter()
-        for text in [name, runtimeDirectory, statusFile, cgroupName, consoleLog, initKind.rawValue] { out.text(text) }
+        for text in [name, runtimeDirectory, statusFile, cgroupName, consoleLog, initKind.rawValue] {
+            out.text(text)
+        }
         out.list(hierarchies) { $0.text($1) }
         out.list(environment) { $0.text($1) }
         for number in [initPID, listener, console, channel] { out.int32(number) }
@@ -60,7 +62,9 @@ package struct MonitorPlan: Equatable {
     }
 
     /// The plan for a container that has just been started or restored.
-    init(spec: ContainerSpec, layout: CgroupLayout, initPID: Int32, initKind: InitKind, seccomp: [UInt8]) throws {
+    init(spec: ContainerSpec, layout: CgroupLayout, initPID: Int32, initKind: InitKind, seccomp: [UInt8])
+        throws
+    {
         name = spec.name
         runtimeDirectory = spec.runtimeDirectory
         statusFile = spec.statusFile
@@ -76,8 +80,8 @@ package struct MonitorPlan: Equatable {
         self.seccomp = seccomp
     }
 
-    /// Executes this program anew as the monitor; process number, children and the given descriptors stay. What
-    /// starting or restoring has loaded and touched is gone with that.
+    /// Executes this program anew as the monitor; process number, children and the given descriptors stay.
+    /// What starting or restoring has loaded and touched is gone with that.
     func become(
         listener: FileDescriptor, console: FileDescriptor?, channel: FileDescriptor?
     ) throws -> Never {

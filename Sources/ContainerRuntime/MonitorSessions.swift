@@ -55,7 +55,9 @@ final class MonitorSessions {
     }
 
     /// Begins a session, or answers why not.
-    func begin(_ request: ControlRequest.ExecMessage, _ streams: [FileDescriptor], _ connection: FileDescriptor) {
+    func begin(
+        _ request: ControlRequest.ExecMessage, _ streams: [FileDescriptor], _ connection: FileDescriptor
+    ) {
         do {
             guard streams.count == (request.terminal ? 0 : 3) else { throw WireReader.malformed }
             next &+= 1
@@ -65,7 +67,8 @@ final class MonitorSessions {
             do {
                 try send(order, [theirs] + streams)
             } catch {
-                // The agent may have been killed with the container's other processes, by its memory limit for one.
+                // The agent may have been killed with the container's other processes, by its memory limit
+                // for one.
                 dropAgent()
                 try prepare()
                 try send(order, [theirs] + streams)
@@ -73,7 +76,8 @@ final class MonitorSessions {
             all[next] = MonitorSession(
                 number: next, connection: connection, report: ours, hasTerminal: request.terminal)
         } catch {
-            try? WireSocket.send(ControlReply.failed("cannot execute inside: \(error)").encoded(), on: connection, wait: false)
+            try? WireSocket.send(
+                ControlReply.failed("cannot execute inside: \(error)").encoded(), on: connection, wait: false)
         }
     }
 
@@ -89,7 +93,9 @@ final class MonitorSessions {
             return
         }
         var input = WireReader(message.bytes)
-        guard let number = try? input.uint32(), let pid = try? input.int32(), let session = all[number] else { return }
+        guard let number = try? input.uint32(), let pid = try? input.int32(), let session = all[number] else {
+            return
+        }
         if pid <= 0 { return }
         session.pid = pid
         if let status = early.removeValue(forKey: pid) { session.status = status }
@@ -186,7 +192,8 @@ final class MonitorSessions {
         }
     }
 
-    private func reply(_ reply: ControlReply, _ session: MonitorSession, _ descriptors: [FileDescriptor] = []) {
+    private func reply(_ reply: ControlReply, _ session: MonitorSession, _ descriptors: [FileDescriptor] = [])
+    {
         guard session.connection.isOpen else { return }
         try? WireSocket.send(reply.encoded(), on: session.connection, descriptors: descriptors, wait: false)
     }

@@ -4,9 +4,9 @@ import LinuxSystem
 
 /// Executing this program again.
 public enum OwnProgram {
-    /// Executes this program with other arguments, by way of a read-only view of its file that belongs to no mount
-    /// namespace: a privileged container reaches the file as `/proc/<pid>/exe` of what is executed in it, and must
-    /// not be able to write to it.
+    /// Executes this program with other arguments, by way of a read-only view of its file that belongs to no
+    /// mount namespace: a privileged container reaches the file as `/proc/<pid>/exe` of what is executed in
+    /// it, and must not be able to write to it.
     public static func execute(_ arguments: [String], _ environment: [String]) throws -> Never {
         let words = CStrings(arguments)
         let variables = CStrings(environment)

@@ -1,7 +1,7 @@
 public import LinuxSystem
 
-/// The way to a running container's runtime. Each call makes a connection of its own to the control socket, so it
-/// may be used from many tasks at once; no thread is blocked.
+/// The way to a running container's runtime. Each call makes a connection of its own to the control socket,
+/// so it may be used from many tasks at once; no thread is blocked.
 public struct RuntimeConnection: Sendable {
     private let socket: String
     private let name: String
@@ -47,11 +47,13 @@ public struct RuntimeConnection: Sendable {
         }
     }
 
-    /// Attaches to the console: what it has printed so far, and a stream socket that is the console from now on.
-    /// Close the socket to detach. Several may be attached at a time.
+    /// Attaches to the console: what it has printed so far, and a stream socket that is the console from now
+    /// on. Close the socket to detach. Several may be attached at a time.
     public func attachConsole() async throws -> ConsoleAttachment {
         let answer = try await ask(.attachConsole)
-        guard case .console(let bytes) = answer.reply, let stream = answer.descriptors.first else { throw unexpected }
+        guard case .console(let bytes) = answer.reply, let stream = answer.descriptors.first else {
+            throw unexpected
+        }
         return ConsoleAttachment(scrollback: bytes, stream: stream)
     }
 
@@ -78,8 +80,8 @@ public struct RuntimeConnection: Sendable {
     /// Hangs up every exec session and waits until their programs have gone.
     public func endSessions() async throws { _ = try await ask(.endSessions) }
 
-    /// Waits for the end of init; by then the runtime has removed its mount and cgroups. Nil if the runtime itself
-    /// died without a word: then `RuntimeCleanup` has to follow.
+    /// Waits for the end of init; by then the runtime has removed its mount and cgroups. Nil if the runtime
+    /// itself died without a word: then `RuntimeCleanup` has to follow.
     public func ended() async throws -> InitEnd? {
         let answer = try await ask(.watch)
         guard case .done = answer.reply else { throw unexpected }
@@ -107,7 +109,8 @@ public struct RuntimeConnection: Sendable {
             try WireSocket.send(request.encoded(), on: connection, descriptors: descriptors)
             message = try await RuntimeConnection.next(on: connection)
         } catch is SystemError {
-            throw RuntimeError(.notRunning, "the runtime of container \(name) does not answer; is it running?")
+            throw RuntimeError(
+                .notRunning, "the runtime of container \(name) does not answer; is it running?")
         }
         guard let message else {
             throw RuntimeError(.notRunning, "the runtime of container \(name) ended before it answered")
@@ -118,7 +121,8 @@ public struct RuntimeConnection: Sendable {
     }
 
     private var unexpected: RuntimeError {
-        RuntimeError(.malformed, "the runtime of container \(name) gave an answer that does not fit the question")
+        RuntimeError(
+            .malformed, "the runtime of container \(name) gave an answer that does not fit the question")
     }
 
     fileprivate static func next(on connection: FileDescriptor) async throws -> SocketMessage? {
@@ -152,7 +156,9 @@ public final class ExecSession: Sendable {
         guard let message else {
             throw RuntimeError(.notRunning, "the container's runtime ended while the program was running")
         }
-        guard case .exited(let status) = try ControlReply(decoding: message.bytes) else { throw WireReader.malformed }
+        guard case .exited(let status) = try ControlReply(decoding: message.bytes) else {
+            throw WireReader.malformed
+        }
         return status
     }
 

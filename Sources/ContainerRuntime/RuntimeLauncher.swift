@@ -29,7 +29,8 @@ public struct RuntimeLauncher: Sendable {
             }
             let message = try await launch.next(.restoreFailed, "restore")
             guard case .held(let pid) = message else {
-                throw RuntimeError(.malformed, "apus-runtime said something unexpected while restoring \(spec.name)")
+                throw RuntimeError(
+                    .malformed, "apus-runtime said something unexpected while restoring \(spec.name)")
             }
             rollback.disarm()
             return HeldRestore(launch: launch, initPID: pid)
@@ -53,6 +54,11 @@ public struct RuntimeLauncher: Sendable {
             .configured { $0.newSession = true }
             .start()
         theirs.close()
+        rollback.add {
+            // It cleans up behind itself and ends, unless it is stuck.
+            ours.close()
+            if try await !child.waitForEnd(milliseconds: 3000) { child.signal(SIGKILL) }
+        }
         // Somebody has to wait for it, whenever it ends.
         Task.detached { _ = try? await child.waitForExit() }
         return Launch(spec: spec, process: child, channel: ours)
@@ -76,8 +82,8 @@ public struct RestoreOptions: Sendable, Codable {
     }
 }
 
-/// A container that was restored but does not run yet. Call `commit()` or `abort()`; if the process that holds it
-/// ends, the runtime aborts.
+/// A container that was restored but does not run yet. Call `commit()` or `abort()`; if the process that
+/// holds it ends, the runtime aborts.
 public struct HeldRestore: Sendable {
     fileprivate let launch: Launch
     /// Init, as the host sees it.

@@ -41,8 +41,8 @@ public enum InitEnd: Sendable, Hashable, Codable {
     /// Init was killed.
     case killed(Int32)
 
-    /// From init's exit status: the kernel ends init of a pid namespace by SIGHUP on reboot(RESTART), by SIGINT on
-    /// reboot(HALT) or (POWER_OFF).
+    /// From init's exit status: the kernel ends init of a pid namespace by SIGHUP on reboot(RESTART), by
+    /// SIGINT on reboot(HALT) or (POWER_OFF).
     public init(_ status: ExitStatus) {
         switch status {
         case .signaled(1): self = .rebootRequested

@@ -21,7 +21,8 @@ extension SeccompProfile {
         var calls = attempts.map { attempt in
             let given = attempt.arguments + [0, 0, 0]
             return apus_call(
-                number: Int(SeccompProfile.number(attempt.call) ?? -1), arguments: (given[0], given[1], given[2]),
+                number: Int(SeccompProfile.number(attempt.call) ?? -1),
+                arguments: (given[0], given[1], given[2]),
                 error: 0)
         }
         try check("seccomp", "try a seccomp filter") {

@@ -2,8 +2,8 @@ import CSeccomp
 import Glibc
 import LinuxSystem
 
-/// The system calls a container may not make, and what they answer instead: an errno that makes programs fall back
-/// to what they did before the call existed.
+/// The system calls a container may not make, and what they answer instead: an errno that makes programs fall
+/// back to what they did before the call existed.
 public struct SeccompProfile: Sendable {
     /// One refusal.
     struct Rule: Sendable, Equatable {
@@ -43,7 +43,10 @@ public struct SeccompProfile: Sendable {
 
     /// What LXD refuses by default.
     static let denied: [Rule] =
-        ["kexec_load", "kexec_file_load", "open_by_handle_at", "init_module", "finit_module", "delete_module"]
+        [
+            "kexec_load", "kexec_file_load", "open_by_handle_at", "init_module", "finit_module",
+            "delete_module",
+        ]
         .map { Rule($0, ENOSYS) }
         // umount -f can hang or harm the host's file systems.
         + [Rule("umount2", EACCES, Argument(index: 1, mask: 1, value: 1))]
@@ -51,7 +54,8 @@ public struct SeccompProfile: Sendable {
     /// What CRIU cannot save, so nobody may begin with it.
     static let checkpointable: [Rule] = {
         let newTime: UInt64 = 0x80
-        // CRIU: "Can't dump nested uts namespace" (ipc, user, pid, cgroup alike); only mount and net may nest.
+        // CRIU: "Can't dump nested uts namespace" (ipc, user, pid, cgroup alike); only mount and net may
+        // nest.
         let nested: [UInt64] = [0x0200_0000, 0x0400_0000, 0x0800_0000, 0x1000_0000, 0x2000_0000]
         var rules: [Rule] = []
         for flag in nested {
@@ -95,7 +99,8 @@ public struct SeccompProfile: Sendable {
         let file = try FileDescriptor.memory(named: "apus-seccomp")
         let result = seccomp_export_bpf(filter, file.rawValue)
         if result != 0 {
-            throw SystemError(call: "seccomp_export_bpf", errno: -result, context: "compile the seccomp filter")
+            throw SystemError(
+                call: "seccomp_export_bpf", errno: -result, context: "compile the seccomp filter")
         }
         return try file.readFromStart()
     }
@@ -114,7 +119,8 @@ public struct SeccompProfile: Sendable {
             result = seccomp_rule_add_array(filter, action, number, 0, nil)
         }
         if result != 0, result != -EEXIST {
-            throw SystemError(call: "seccomp_rule_add", errno: -result, context: "refuse the system call \(rule.call)")
+            throw SystemError(
+                call: "seccomp_rule_add", errno: -result, context: "refuse the system call \(rule.call)")
         }
     }
 

@@ -1,12 +1,14 @@
 import Glibc
 import LinuxSystem
 
-/// What systemd has to be told so that a container can be checkpointed. It is told by way of its environment and of
-/// drop-ins in /run, which no package owns and no update looks at; the root file system is not touched.
+/// What systemd has to be told so that a container can be checkpointed. It is told by way of its environment
+/// and of drop-ins in /run, which no package owns and no update looks at; the root file system is not
+/// touched.
 enum SystemdSettings {
     /// systemd ≥ 257 comes back broken when PID 1 holds a `*.pressure` file: epoll reports it for ever.
     static let environment = [
-        "MEMORY_PRESSURE_WATCH": "/dev/null", "CPU_PRESSURE_WATCH": "/dev/null", "IO_PRESSURE_WATCH": "/dev/null",
+        "MEMORY_PRESSURE_WATCH": "/dev/null", "CPU_PRESSURE_WATCH": "/dev/null",
+        "IO_PRESSURE_WATCH": "/dev/null",
     ]
 
     /// A drop-in of one unit hides one of all services that has the same name: each name is used once.
@@ -20,17 +22,20 @@ enum SystemdSettings {
         return [
             // Services with PrivateUsers=yes end with 217/USER where a user namespace is refused.
             "service.d": "[Service]\nPrivateUsers=no\n" + pressure,
-            // CRIU: "./var/tmp doesn't have a proper root mount": without it /tmp is a part of a tmpfs mounted
-            // nowhere.
+            // CRIU: "./var/tmp doesn't have a proper root mount": without it /tmp is a part of a tmpfs
+            // mounted nowhere.
             "systemd-resolved.service.d": "[Service]\nPrivateTmp=yes\n",
         ]
     }
 
-    /// The version of the systemd below a root directory, by the name of its library; symlinks cannot lead out.
+    /// The version of the systemd below a root directory, by the name of its library; symlinks cannot lead
+    /// out.
     static func version(root path: String) -> Int? {
         guard let root = try? FileDescriptor.open(path, OpenFlags.path | O_DIRECTORY) else { return nil }
         func names(_ path: String) -> [String] {
-            guard let directory = try? root.open(at: path, O_RDONLY | O_DIRECTORY, resolve: [.inRoot, .noMagicLinks])
+            guard
+                let directory = try? root.open(
+                    at: path, O_RDONLY | O_DIRECTORY, resolve: [.inRoot, .noMagicLinks])
             else { return [] }
             return (try? DirectoryReader.names(directory)) ?? []
         }
@@ -47,7 +52,8 @@ enum SystemdSettings {
     static func mountRun() throws {
         let dropIns = dropIns(version: version(root: "/"))
         try Files.makeDirectories("/run")
-        try Mount.mount("tmpfs", on: "/run", type: "tmpfs", flags: [.noSUID, .noDevices], options: "mode=755")
+        try Mount.mount(
+            "tmpfs", on: "/run", type: "tmpfs", flags: [.noSUID, .noDevices], options: "mode=755")
         for (directory, text) in dropIns {
             let path = "/run/systemd/system/" + directory
             try Files.makeDirectories(path)

@@ -1,13 +1,15 @@
 package import LinuxSystem
 
-/// Puts values one after the other into bytes. The runtime speaks this instead of JSON so that the program that
-/// waits beside each container stays small.
+/// Puts values one after the other into bytes. The runtime speaks this instead of JSON so that the program
+/// that waits beside each container stays small.
 struct WireWriter {
     private(set) var bytes: [UInt8] = []
 
     mutating func byte(_ value: UInt8) { bytes.append(value) }
     mutating func flag(_ value: Bool) { byte(value ? 1 : 0) }
-    mutating func uint32(_ value: UInt32) { for shift in [0, 8, 16, 24] { byte(UInt8(value >> shift & 0xff)) } }
+    mutating func uint32(_ value: UInt32) {
+        for shift in [0, 8, 16, 24] { byte(UInt8(value >> shift & 0xff)) }
+    }
     mutating func int32(_ value: Int32) { uint32(UInt32(bitPattern: value)) }
     mutating func uint64(_ value: UInt64) {
         uint32(UInt32(value & 0xffff_ffff))
@@ -64,7 +66,8 @@ struct WireReader {
     /// Nothing may be left over.
     func end() throws { if !rest.isEmpty { throw WireReader.malformed } }
 
-    static let malformed = RuntimeError(.malformed, "a message on the runtime's control socket makes no sense")
+    static let malformed = RuntimeError(
+        .malformed, "a message on the runtime's control socket makes no sense")
 }
 
 /// Messages on a seqpacket socket. One too long for a packet travels in a memory file.

@@ -13,8 +13,11 @@ public struct CPUSet: Sendable, Hashable, CustomStringConvertible {
     public init?(_ text: String) {
         var result: Set<Int> = []
         for part in text.split(separator: ",") {
-            let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0.trimmingSpaces) }
-            guard let low = ends[0], let high = ends.count == 2 ? ends[1] : ends[0], ends.count <= 2, low >= 0,
+            let ends = part.split(separator: "-", omittingEmptySubsequences: false).map {
+                Int($0.trimmingSpaces)
+            }
+            guard let low = ends[0], let high = ends.count == 2 ? ends[1] : ends[0], ends.count <= 2,
+                low >= 0,
                 low <= high, high < 8192
             else { return nil }
             result.formUnion(low...high)

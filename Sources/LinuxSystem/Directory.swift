@@ -4,7 +4,8 @@ public import Glibc
 /// Reading directories by descriptor, so that nobody can swap a path under us.
 public enum DirectoryReader {
     /// The names in an open directory, without `.` and `..`, in no order.
-    public static func names(_ directory: FileDescriptor, _ context: String = "directory") throws -> [String] {
+    public static func names(_ directory: FileDescriptor, _ context: String = "directory") throws -> [String]
+    {
         let copy = try check("openat", "read \(context)") {
             openat(directory.rawValue, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         }
@@ -61,7 +62,8 @@ extension FileDescriptor {
 }
 
 /// Removes a whole tree (or file), but never follows a symlink and never enters another file system or mount:
-/// a mount found in it is an error, and it and the directories above it stay. A path that is not there is fine.
+/// a mount found in it is an error, and it and the directories above it stay. A path that is not there is
+/// fine.
 public func removeTree(_ path: String) throws {
     var parts = path.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
     guard let name = parts.popLast(), name != ".", name != ".." else {
@@ -89,7 +91,8 @@ private func removeEntry(_ name: String, in parent: FileDescriptor, path: String
         // Not a directory: the first answer was about the file itself, an immutable one for instance.
         throw SystemError(call: "unlinkat", errno: EPERM, context: "remove \(path)")
     } catch let error as SystemError where error.errno == EXDEV {
-        throw SystemError(call: "unlinkat", errno: EXDEV, context: "remove \(path): something is mounted there")
+        throw SystemError(
+            call: "unlinkat", errno: EXDEV, context: "remove \(path): something is mounted there")
     }
     for child in try DirectoryReader.names(directory, path) {
         try removeEntry(child, in: directory, path: path + "/" + child)

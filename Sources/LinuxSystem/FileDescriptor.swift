@@ -48,7 +48,9 @@ public final class FileDescriptor: Sendable {
 
     /// Lets a program that this process executes inherit it, or not.
     public func setInheritable(_ inheritable: Bool) throws {
-        try check("fcntl", "mark a file descriptor") { fcntl(rawValue, F_SETFD, inheritable ? 0 : FD_CLOEXEC) }
+        try check("fcntl", "mark a file descriptor") {
+            fcntl(rawValue, F_SETFD, inheritable ? 0 : FD_CLOEXEC)
+        }
     }
 
     /// Makes reads and writes return at once with EAGAIN, or wait.

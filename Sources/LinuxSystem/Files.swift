@@ -31,8 +31,11 @@ public enum Files {
         }
     }
 
-    /// Replaces a file so that a reader sees the old or the new content, whole; also after a crash if `sync` is set.
-    public static func replace(_ path: String, _ bytes: [UInt8], mode: mode_t = 0o600, sync: Bool = true) throws {
+    /// Replaces a file so that a reader sees the old or the new content, whole; also after a crash if `sync`
+    /// is set.
+    public static func replace(_ path: String, _ bytes: [UInt8], mode: mode_t = 0o600, sync: Bool = true)
+        throws
+    {
         let temporary = path + ".new"
         let file = try FileDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
         try naming("write", temporary) { try file.write(bytes) }

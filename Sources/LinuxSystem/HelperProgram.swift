@@ -34,8 +34,8 @@ public struct HelperFailure: Error, Sendable, CustomStringConvertible {
 
 /// Running helper programs to their end.
 public enum HelperProgram {
-    /// Runs a program and captures its output (up to `limit` bytes of each kind; the rest is read and dropped).
-    /// If the task is cancelled the program is killed.
+    /// Runs a program and captures its output (up to `limit` bytes of each kind; the rest is read and
+    /// dropped). If the task is cancelled the program is killed.
     public static func run(
         _ spawn: Spawn, input: [UInt8] = [], limit: Int = 16 << 20
     ) async throws -> HelperOutput {
@@ -86,7 +86,9 @@ public enum HelperProgram {
         var rest = input[...]
         while !rest.isEmpty {
             // A socket instead of a pipe: a child that has stopped reading must not end us by SIGPIPE.
-            let count = rest.withUnsafeBytes { apus_send_fds(end.rawValue, $0.baseAddress, $0.count, nil, 0, 0) }
+            let count = rest.withUnsafeBytes {
+                apus_send_fds(end.rawValue, $0.baseAddress, $0.count, nil, 0, 0)
+            }
             if count > 0 {
                 rest = rest.dropFirst(count)
             } else if count < 0, errno == EAGAIN {

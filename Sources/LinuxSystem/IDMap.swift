@@ -60,7 +60,9 @@ public struct IDMap: Sendable, Hashable, Codable {
                 let count = UInt32(words[2]), count > 0,
                 !inside.addingReportingOverflow(count - 1).overflow,
                 !outside.addingReportingOverflow(count - 1).overflow
-            else { throw SystemError(call: "parse", errno: EINVAL, context: "read the id map line \"\(line)\"") }
+            else {
+                throw SystemError(call: "parse", errno: EINVAL, context: "read the id map line \"\(line)\"")
+            }
             return IDMapEntry(inside: inside, outside: outside, count: count)
         }
     }

@@ -35,7 +35,8 @@ public struct MountFlags: OptionSet, Sendable {
 public enum Mount {
     /// mount(2).
     public static func mount(
-        _ source: String?, on target: String, type: String? = nil, flags: MountFlags = [], options: String? = nil
+        _ source: String?, on target: String, type: String? = nil, flags: MountFlags = [],
+        options: String? = nil
     ) throws {
         try check("mount", "mount \(source ?? type ?? "") on \(target)") {
             Glibc.mount(source, target, type, flags.rawValue, options)
@@ -50,19 +51,21 @@ public enum Mount {
     /// Changes the propagation of a mount, of all below it too if `recursive`.
     public static func setPropagation(_ target: String, _ kind: MountFlags, recursive: Bool = true) throws {
         try check("mount", "change the propagation of \(target)") {
-            Glibc.mount(nil, target, nil, kind.rawValue | (recursive ? MountFlags.recursive.rawValue : 0), nil)
+            Glibc.mount(
+                nil, target, nil, kind.rawValue | (recursive ? MountFlags.recursive.rawValue : 0), nil)
         }
     }
 
-    /// umount2(2). With `lazy` it disappears now and goes when nobody uses it any more. Never follows a symlink.
+    /// umount2(2). With `lazy` it disappears now and goes when nobody uses it any more. Never follows a
+    /// symlink.
     public static func unmount(_ target: String, lazy: Bool = false) throws {
         try check("umount2", "unmount \(target)") {
             apus_umount(target, lazy ? 1 : 0)
         }
     }
 
-    /// Shows `source` at `target` with the ids of a user namespace: files of uid 0 belong to the container's root.
-    /// Without a map it is a plain bind mount. The new mount is private and not recursive.
+    /// Shows `source` at `target` with the ids of a user namespace: files of uid 0 belong to the container's
+    /// root. Without a map it is a plain bind mount. The new mount is private and not recursive.
     public static func bindMapped(_ source: String, on target: String, map: IDMap?) throws {
         let tree = FileDescriptor(
             owning: try check("open_tree", "open the tree \(source)") {
@@ -71,7 +74,8 @@ public enum Mount {
         let namespace = try map.map { try Namespaces.makeUser($0) }
         try check("mount_setattr", "map the ids of \(source) (its file system may not allow it)") {
             apus_mount_setattr(
-                tree.rawValue, "", APUS_AT_EMPTY_PATH, namespace == nil ? 0 : UInt64(APUS_MOUNT_ATTR_IDMAP), 0,
+                tree.rawValue, "", APUS_AT_EMPTY_PATH, namespace == nil ? 0 : UInt64(APUS_MOUNT_ATTR_IDMAP),
+                0,
                 UInt64(MountFlags.privatePropagation.rawValue), namespace?.rawValue ?? -1)
         }
         try check("move_mount", "mount \(source) on \(target)") {

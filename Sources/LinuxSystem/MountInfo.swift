@@ -46,7 +46,9 @@ public struct MountInfo: Sendable, Hashable {
             let id = Int(words[0]), let parent = Int(words[1])
         else { return nil }
         let device = words[2].split(separator: ":")
-        guard device.count == 2, let major = UInt32(device[0]), let minor = UInt32(device[1]) else { return nil }
+        guard device.count == 2, let major = UInt32(device[0]), let minor = UInt32(device[1]) else {
+            return nil
+        }
         return MountInfo(
             id: id, parent: parent, major: major, minor: minor, root: unescape(words[3]),
             mountPoint: unescape(words[4]), options: words[5].split(separator: ",").map(String.init),

@@ -91,7 +91,9 @@ public enum Proc {
     }
 
     /// A process and all below it, parents first.
-    public static func tree(from pid: pid_t) -> [pid_t] { [pid] + children(of: pid).flatMap { tree(from: $0) } }
+    public static func tree(from pid: pid_t) -> [pid_t] {
+        [pid] + children(of: pid).flatMap { tree(from: $0) }
+    }
 
     /// The command line, or empty for a kernel thread or zombie.
     public static func commandLine(_ pid: pid_t) -> [String] {
@@ -122,7 +124,8 @@ public enum Proc {
         return result
     }
 
-    /// The cgroup of a process in each hierarchy: controllers (`cpu,cpuacct`, `name=systemd`, empty for v2) → path.
+    /// The cgroup of a process in each hierarchy: controllers (`cpu,cpuacct`, `name=systemd`, empty for v2) →
+    /// path.
     public static func cgroups(_ pid: pid_t) throws -> [(controllers: String, path: String)] {
         try Files.text("/proc/\(pid)/cgroup").split(separator: "\n").compactMap { line in
             let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)

@@ -98,8 +98,8 @@ public struct ProcessDescriptor: Sendable {
 
 /// Polling descriptors.
 public enum FileDescriptorPoll {
-    /// Whether there is something to read (or the other end has gone), waiting up to `timeout` milliseconds; -1 is
-    /// for ever.
+    /// Whether there is something to read (or the other end has gone), waiting up to `timeout` milliseconds;
+    /// -1 is for ever.
     public static func isReadable(_ descriptor: FileDescriptor, timeout: Int32) throws -> Bool {
         var entry = pollfd(fd: descriptor.rawValue, events: Int16(POLLIN), revents: 0)
         return try check("poll", "wait for a file descriptor") { Glibc.poll(&entry, 1, timeout) } > 0

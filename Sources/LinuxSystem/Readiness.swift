@@ -37,10 +37,12 @@ private final class ReadinessWait: Sendable {
     private static let queue = DispatchQueue(label: "apus.readiness")
 
     func begin(
-        _ number: Int32, write: Bool, keep: FileDescriptor, _ continuation: CheckedContinuation<Void, any Error>
+        _ number: Int32, write: Bool, keep: FileDescriptor,
+        _ continuation: CheckedContinuation<Void, any Error>
     ) {
         guard number >= 0 else {
-            continuation.resume(throwing: SystemError(call: "poll", errno: EBADF, context: "wait for a closed file"))
+            continuation.resume(
+                throwing: SystemError(call: "poll", errno: EBADF, context: "wait for a closed file"))
             return
         }
         // A copy of the number: closing the original while dispatch polls it would be undefined.
@@ -87,8 +89,8 @@ private final class ReadinessWait: Sendable {
 }
 
 extension FileDescriptor {
-    /// Waits for an exceptional condition (POLLPRI), as kernel files announce their changes, but no longer than the
-    /// given time.
+    /// Waits for an exceptional condition (POLLPRI), as kernel files announce their changes, but no longer
+    /// than the given time.
     public func exceptional(milliseconds: Int32) async throws {
         let copy = try duplicate()
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
@@ -102,8 +104,8 @@ extension FileDescriptor {
 }
 
 extension ProcessDescriptor {
-    /// Waits until the process has ended (no child of ours, or one that somebody else waits for), at most the given
-    /// time. False if it still runs.
+    /// Waits until the process has ended (no child of ours, or one that somebody else waits for), at most the
+    /// given time. False if it still runs.
     public func waitForEnd(milliseconds: Int) async throws -> Bool {
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {

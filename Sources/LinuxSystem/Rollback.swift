@@ -9,7 +9,9 @@ public final class Rollback: Sendable {
     fileprivate init(report: @escaping @Sendable (any Error) -> Void) { self.report = report }
 
     /// Remembers how to undo what was just done.
-    public func add(_ undo: @escaping @Sendable () async throws -> Void) { undos.withLock { $0.append(undo) } }
+    public func add(_ undo: @escaping @Sendable () async throws -> Void) {
+        undos.withLock { $0.append(undo) }
+    }
 
     /// Forgets all undo steps: from here on there is no way back.
     public func disarm() { undos.withLock { $0.removeAll() } }

@@ -9,7 +9,9 @@ public struct SpawnMount: Sendable {
     public var flags: MountFlags
 
     /// A mount.
-    public init(_ source: String, on target: String, type: String, flags: MountFlags = [], options: String = "") {
+    public init(
+        _ source: String, on target: String, type: String, flags: MountFlags = [], options: String = ""
+    ) {
         self.source = source
         self.target = target
         self.type = type
@@ -20,12 +22,13 @@ public struct SpawnMount: Sendable {
 
 /// How to start a program. Safe in a process with many threads.
 public struct Spawn: Sendable {
-    /// Program and arguments. A program without `/` is looked for in `PATH` (of `environment` if given, else ours).
+    /// Program and arguments. A program without `/` is looked for in `PATH` (of `environment` if given, else
+    /// ours).
     public var arguments: [String]
     /// The environment; nil is ours.
     public var environment: [String: String]?
-    /// What the child gets as descriptor 0, 1, 2 …; of the first three those not named are /dev/null. Nothing else
-    /// is inherited.
+    /// What the child gets as descriptor 0, 1, 2 …; of the first three those not named are /dev/null. Nothing
+    /// else is inherited.
     public var fds: [Int32: FileDescriptor]
     /// Its working directory.
     public var directory: String?
@@ -80,7 +83,8 @@ public struct Spawn: Sendable {
         let mountWords = (mounts ?? []).map { CStrings([$0.source, $0.target, $0.type, $0.options]) }
         let mountList = zip(mounts ?? [], mountWords).map { mount, words in
             apus_spawn_mount(
-                source: words[0], target: words[1], type: words[2], options: words[3], flags: mount.flags.rawValue)
+                source: words[0], target: words[1], type: words[2], options: words[3],
+                flags: mount.flags.rawValue)
         }
         let joins = join.map(\.rawValue)
         let (pid, failure, request) = path.withCString { path in
@@ -112,7 +116,9 @@ public struct Spawn: Sendable {
                                 request.gid = user?.gid ?? 0
                                 // Arrays are released after their last use; what the pointers above point
                                 // to has to live until the child executes.
-                                return withExtendedLifetime((self, given, words, variables, procs, mountWords)) {
+                                return withExtendedLifetime(
+                                    (self, given, words, variables, procs, mountWords)
+                                ) {
                                     let pid = apus_spawn_start(&request)
                                     return (pid, errno, request)
                                 }
@@ -132,7 +138,8 @@ public struct Spawn: Sendable {
     /// The path of a program: itself if it has a `/`, else the first one in PATH that can be executed.
     public static func find(_ name: String, in path: String? = nil) throws -> String {
         if name.contains("/") { return name }
-        let search = path ?? Environment.all["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        let search =
+            path ?? Environment.all["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         for directory in search.split(separator: ":") {
             let candidate = "\(directory)/\(name)"
             if access(candidate, X_OK) == 0, !Files.isDirectory(candidate) { return candidate }

@@ -112,7 +112,9 @@ extension FileDescriptor {
     }
 
     /// Receives one message. With `wait` off, EAGAIN is thrown when there is none.
-    public func receive(limit: Int = 65536, descriptors capacity: Int = 16, wait: Bool = true) throws -> SocketMessage {
+    public func receive(limit: Int = 65536, descriptors capacity: Int = 16, wait: Bool = true) throws
+        -> SocketMessage
+    {
         var numbers = [Int32](repeating: -1, count: capacity)
         var count = 0
         var flags: Int32 = 0

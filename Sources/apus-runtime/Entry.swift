@@ -30,7 +30,9 @@ struct Main {
                 let options = try options(Array(arguments))
                 report.channel = options.channel
                 let spec = try options.spec()
-                if spec.isPrivileged, !OwnProgram.isReadOnly, Environment.value(again) == nil { try executeAgain(options) }
+                if spec.isPrivileged, !OwnProgram.isReadOnly, Environment.value(again) == nil {
+                    try executeAgain(options)
+                }
                 try ContainerStart(spec).run(channel: options.channel)
             case "restore":
                 let options = try options(Array(arguments))

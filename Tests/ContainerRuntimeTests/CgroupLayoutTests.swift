@@ -8,7 +8,8 @@ private struct FakeHost: ~Copyable {
     let root: String
 
     init() throws {
-        root = "\(Environment.value("TMPDIR") ?? "/tmp")/apus-cgroups-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        root =
+            "\(Environment.value("TMPDIR") ?? "/tmp")/apus-cgroups-\(getpid())-\(UInt32.random(in: 0 ... .max))"
         try Files.makeDirectories(root)
     }
 
@@ -49,7 +50,8 @@ struct CgroupLayoutTests {
     func hybrid() throws {
         let host = try FakeHost()
         try host.add("/sys/fs/cgroup/unified", ["cgroup.controllers": "\n"])
-        let layout = CgroupLayout.detect(MountInfo.parse(Self.v1Mounts + "\n" + Self.v2Mount), prefix: host.root)
+        let layout = CgroupLayout.detect(
+            MountInfo.parse(Self.v1Mounts + "\n" + Self.v2Mount), prefix: host.root)
         #expect(layout.kind == .hybrid)
         #expect(layout.unified?.controllers == [])
         #expect(layout.hierarchy(for: "memory")?.isV2 == false)

@@ -6,7 +6,8 @@ import Testing
 @Suite("What init is")
 struct InitKindTests {
     private func withRoot(_ make: (String) throws -> Void, _ check: (InitKind) -> Void) throws {
-        let root = "\(Environment.value("TMPDIR") ?? "/tmp")/apus-init-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        let root =
+            "\(Environment.value("TMPDIR") ?? "/tmp")/apus-init-\(getpid())-\(UInt32.random(in: 0 ... .max))"
         try Files.makeDirectories(root + "/sbin")
         defer { try? removeTree(root) }
         try make(root)
@@ -40,9 +41,18 @@ struct InitKindTests {
 
     @Test("Others are told by SIGPWR; so is one that is not there, or points out of the root")
     func others() throws {
-        try withRoot { try Files.write($0 + "/sbin/init", "") } _: { #expect($0.stopSignal == SIGPWR) }
-        try withRoot { _ in } _: { #expect($0 == .other) }
-        try withRoot { symlink("../../../../../../../../lib/systemd/systemd", $0 + "/sbin/init") } _: {
+        try withRoot {
+            try Files.write($0 + "/sbin/init", "")
+        } _: {
+            #expect($0.stopSignal == SIGPWR)
+        }
+        try withRoot { _ in
+        } _: {
+            #expect($0 == .other)
+        }
+        try withRoot {
+            symlink("../../../../../../../../lib/systemd/systemd", $0 + "/sbin/init")
+        } _: {
             #expect($0 == .other)
         }
     }

@@ -19,16 +19,19 @@ struct ProtocolTests {
     }
 
     private static let requests: [ControlRequest] = [
-        .status, .watch, exec, .attachConsole, .consoleLog, .resizeConsole(rows: 1, columns: 65535), .signalInit(9),
+        .status, .watch, exec, .attachConsole, .consoleLog, .resizeConsole(rows: 1, columns: 65535),
+        .signalInit(9),
         .stop, .reboot, .signalSession(15), .endSessions,
     ]
 
     private static let replies: [ControlReply] = [
         .status(
             RuntimeStatus(
-                isRunning: false, runtimePID: 1, initPID: 2, initStartTicks: .max, startedAt: -1, initKind: .busybox,
+                isRunning: false, runtimePID: 1, initPID: 2, initStartTicks: .max, startedAt: -1,
+                initKind: .busybox,
                 execSessions: 3, end: .killed(9))),
-        .done, .failed("why"), .started(pid: 7), .execFailed(shellCode: 127, message: "no"), .exited(.exited(255)),
+        .done, .failed("why"), .started(pid: 7), .execFailed(shellCode: 127, message: "no"),
+        .exited(.exited(255)),
         .exited(.signaled(9)), .ended(.rebootRequested), .ended(.exited(1)), .console([0, 255]), .console([]),
     ]
 
@@ -69,18 +72,30 @@ struct ProtocolTests {
 
     @Test("A count that cannot be true does not reserve memory for it")
     func hugeCount() {
-        #expect(throws: RuntimeError.self) { try ControlRequest(decoding: [3, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]) }
+        #expect(throws: RuntimeError.self) {
+            try ControlRequest(decoding: [3, 0xff, 0xff, 0xff, 0xff, 1, 2, 3])
+        }
     }
 
     @Test("Signals that are none, empty commands and NUL bytes are refused")
     func hostile() {
-        #expect(throws: RuntimeError.self) { try ControlRequest(decoding: ControlRequest.signalInit(0).encoded()) }
-        #expect(throws: RuntimeError.self) { try ControlRequest(decoding: ControlRequest.signalInit(-9).encoded()) }
-        #expect(throws: RuntimeError.self) { try ControlRequest(decoding: ControlRequest.signalSession(65).encoded()) }
+        #expect(throws: RuntimeError.self) {
+            try ControlRequest(decoding: ControlRequest.signalInit(0).encoded())
+        }
+        #expect(throws: RuntimeError.self) {
+            try ControlRequest(decoding: ControlRequest.signalInit(-9).encoded())
+        }
+        #expect(throws: RuntimeError.self) {
+            try ControlRequest(decoding: ControlRequest.signalSession(65).encoded())
+        }
         var message = ControlRequest.ExecMessage()
-        #expect(throws: RuntimeError.self) { try ControlRequest(decoding: ControlRequest.exec(message).encoded()) }
+        #expect(throws: RuntimeError.self) {
+            try ControlRequest(decoding: ControlRequest.exec(message).encoded())
+        }
         message.command = ["a\0b"]
-        #expect(throws: RuntimeError.self) { try ControlRequest(decoding: ControlRequest.exec(message).encoded()) }
+        #expect(throws: RuntimeError.self) {
+            try ControlRequest(decoding: ControlRequest.exec(message).encoded())
+        }
     }
 
     @Test("A message too long for a packet travels all the same, with its descriptors")
@@ -110,4 +125,3 @@ struct ProtocolTests {
         #expect(try MonitorPlan(decoding: plan.encoded()) == plan)
     }
 }
-

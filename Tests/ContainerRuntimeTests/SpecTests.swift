@@ -7,7 +7,8 @@ import Testing
 struct SpecTests {
     private var spec: ContainerSpec {
         ContainerSpec(
-            name: "c1", generation: 3, daemonID: "00c0ffee", runtimeDirectory: "/run/c1/3", rootfs: "/pool/c1",
+            name: "c1", generation: 3, daemonID: "00c0ffee", runtimeDirectory: "/run/c1/3",
+            rootfs: "/pool/c1",
             idmap: IDMap(base: 1_000_000))
     }
 

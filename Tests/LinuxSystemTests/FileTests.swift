@@ -84,7 +84,9 @@ struct FileTests {
                 let file = try root.open(at: link, O_RDONLY, resolve: .inRoot)
                 #expect(String(decoding: try file.readAll(), as: UTF8.self) == "inside")
                 #expect(throws: SystemError.self) { try root.open(at: link, O_RDONLY, resolve: .beneath) }
-                #expect(throws: SystemError.self) { try root.open(at: link, O_RDONLY, resolve: [.inRoot, .noSymlinks]) }
+                #expect(throws: SystemError.self) {
+                    try root.open(at: link, O_RDONLY, resolve: [.inRoot, .noSymlinks])
+                }
             }
         }
     }

@@ -75,12 +75,16 @@ struct ParserTests {
         #expect(fields.count == 2)
     }
 
-    @Test("CPU lists", arguments: [("0", "0"), ("0-3,8", "0-3,8"), ("3,1,2", "1-3"), ("", ""), ("0-1,4\n", "0-1,4")])
+    @Test(
+        "CPU lists",
+        arguments: [("0", "0"), ("0-3,8", "0-3,8"), ("3,1,2", "1-3"), ("", ""), ("0-1,4\n", "0-1,4")])
     func cpus(_ text: String, _ expected: String) throws {
         #expect(try #require(CPUSet(text)).description == expected)
     }
 
-    @Test("CPU lists that make no sense", arguments: ["a", "3-1", "1-2-3", "-1", "99999", "0-99999999999999999999"])
+    @Test(
+        "CPU lists that make no sense",
+        arguments: ["a", "3-1", "1-2-3", "-1", "99999", "0-99999999999999999999"])
     func badCPUs(_ text: String) {
         #expect(CPUSet(text) == nil)
     }

@@ -39,7 +39,9 @@ struct ProcessTests {
     @Test("Descriptors arrive where they are wanted, and no others")
     func descriptors() async throws {
         let pipe = try FileDescriptor.pipe()
-        let child = try Spawn(["sh", "-c", "echo here >&5; ls /proc/self/fd | wc -l >&5"], fds: [5: pipe.write]).start()
+        let child = try Spawn(
+            ["sh", "-c", "echo here >&5; ls /proc/self/fd | wc -l >&5"], fds: [5: pipe.write]
+        ).start()
         pipe.write.close()
         #expect(try await child.waitForExit() == .exited(0))
         // 0, 1, 2, 5, and the one with which ls reads the directory.
@@ -51,7 +53,8 @@ struct ProcessTests {
     func surroundings() async throws {
         let result = try await HelperProgram.run(
             Spawn(
-                ["/bin/sh", "-c", "echo $NAME; pwd; cut -d' ' -f1,6 /proc/$$/stat"], environment: ["NAME": "swift"],
+                ["/bin/sh", "-c", "echo $NAME; pwd; cut -d' ' -f1,6 /proc/$$/stat"],
+                environment: ["NAME": "swift"],
                 directory: "/usr"
             ).configured { $0.newSession = true })
         let lines = result.text.split(separator: "\n")
@@ -66,7 +69,8 @@ struct ProcessTests {
     }
 
     @Test(
-        "A child gets mounts of its own that nobody else sees", .enabled(if: Host.isRoot, "needs root to mount"))
+        "A child gets mounts of its own that nobody else sees",
+        .enabled(if: Host.isRoot, "needs root to mount"))
     func privateMounts() async throws {
         try await Host.withTemporaryDirectory { path in
             let result = try await HelperProgram.run(
