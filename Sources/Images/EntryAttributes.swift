@@ -23,7 +23,8 @@ struct EntryAttributes {
         entry.forEachAttribute { name, value in
             let name = String(cString: name)
             // A capability of 20 bytes has no user of its own; the longer form names one of the host that made it.
-            if name.hasPrefix("user.") || (name == "security.capability" && value.count == 20) {
+            let isCapability = name == "security.capability" && value.count == 20
+            if name.hasPrefix("user.") || name.hasPrefix("system.posix_acl_") || isCapability {
                 allowed.append((name, Array(value)))
             } else {
                 report.note("\(path.text): attribute \(name) left out")
