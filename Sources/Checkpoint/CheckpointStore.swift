@@ -32,17 +32,27 @@ public enum CheckpointStore {
     /// pages are left to `verifyMemory`, which may run while the restore is under way.
     @discardableResult
     public static func verify(directory: String, with checkpointer: Checkpointer) throws -> CheckpointRecord {
-        try Manifest(readingFrom: directory).verify(directory, .allButMemory)
+        try check(directory)
         let record = try record(directory)
         guard record.format <= CheckpointRecord.currentFormat else {
             throw CheckpointError(
                 .incompatible, "the checkpoint in \(directory) was made by a newer Apus (\(record.compatibility.apus))")
         }
-        if let objection = Compatibility.objection(record.compatibility, to: checkpointer.compatibility) {
+        if let objection = record.compatibility.objection(to: checkpointer.compatibility) {
             throw CheckpointError(
                 .incompatible, "the checkpoint of \(record.container) cannot be restored here: \(objection)")
         }
         return record
+    }
+
+    /// Compares everything but memory pages with the manifest.
+    package static func check(_ directory: String) throws {
+        try Manifest(readingFrom: directory).verify(directory, .allButMemory)
+    }
+
+    /// Writes the manifest, with which a checkpoint is whole.
+    package static func seal(_ directory: String) throws {
+        try Manifest(of: directory).write(to: directory)
     }
 
     /// Compares memory pages with the manifest. Run it beside the restore and wait for it before the commit.
@@ -69,9 +79,9 @@ public enum CheckpointStore {
     static func make(_ directory: String) throws {
         try remove(directory: directory)
         try Files.makeDirectories(directory, mode: 0o700)
-        try check("chmod", "close \(directory)") { chmod(directory, 0o700) }
-        try check("mkdir", "make \(directory)/\(images)") { mkdir("\(directory)/\(images)", 0o755) }
-        try check("chmod", "open \(directory)/\(images)") { chmod("\(directory)/\(images)", 0o755) }
+        try LinuxSystem.check("chmod", "close \(directory)") { chmod(directory, 0o700) }
+        try LinuxSystem.check("mkdir", "make \(directory)/\(images)") { mkdir("\(directory)/\(images)", 0o755) }
+        try LinuxSystem.check("chmod", "open \(directory)/\(images)") { chmod("\(directory)/\(images)", 0o755) }
     }
 
     /// Writes the record.

@@ -20,7 +20,7 @@ public struct Checkpointer: Sendable {
     public init(criu: CRIUInstallation, apusVersion: String) async throws {
         self.criu = criu
         HostTuning.recover()
-        let launch = CRIULaunch(runDirectory: CRIURunDirectory.prepared())
+        let launch = CRIUSurroundings.launch(withoutNetwork: true)
         let version = try await CRIUService(criu, launch: launch).version()
         compatibility = try Compatibility.current(criu: version, apus: apusVersion)
         networkDefaults = (try? NetworkSettings.ofNewNamespace()) ?? [:]
@@ -50,7 +50,7 @@ public struct Checkpointer: Sendable {
         }
         let plan = try await onThread { try DumpPlan(subject, networkDefaults: networkDefaults) }
         let service = CRIUService(
-            criu, launch: CRIULaunch(searchPath: nil, runDirectory: CRIURunDirectory.prepared()))
+            criu, launch: CRIUSurroundings.launch(withoutNetwork: plan.emptyNetwork))
         var attempt = 1
         while true {
             progress(.dumping(attempt: attempt))
@@ -60,7 +60,7 @@ public struct Checkpointer: Sendable {
             do {
                 let record = try await dump.run()
                 progress(.sealing)
-                try await onThread { try Manifest(of: directory).write(to: directory) }
+                try await onThread { try CheckpointStore.seal(directory) }
                 return CheckpointResult(
                     record: record, frozenMicroseconds: record.frozenMicroseconds, attempts: attempt)
             } catch let error as TransientDumpFailure {
@@ -83,9 +83,9 @@ public struct Checkpointer: Sendable {
 }
 
 /// When a dump is tried again, and after how long.
-enum RetryRule {
+package enum RetryRule {
     /// The pause after a try: 10 ms, then twice as long each time, 640 ms at most.
-    static func pause(after attempt: Int) -> Duration {
+    package static func pause(after attempt: Int) -> Duration {
         .milliseconds(10 << min(max(attempt - 1, 0), 6))
     }
 }

@@ -1,9 +1,9 @@
 import CRIU
-import ContainerRuntime
+package import ContainerRuntime
 import Glibc
 import LinuxSystem
 
-/// What this machine is like, and whether a checkpoint of another one can be restored on it.
+/// What this machine is like.
 enum Compatibility {
     /// This machine.
     static func current(criu: CRIUVersion, apus: String) throws -> CheckpointCompatibility {
@@ -12,30 +12,6 @@ enum Compatibility {
         return CheckpointCompatibility(
             criu: criu.description, kernel: text(&names.release), architecture: text(&names.machine),
             cpuFeatures: cpuFeatures(), cgroupLayout: try CgroupLayout.current().kind.rawValue, apus: apus)
-    }
-
-    /// Why a checkpoint made on `old` cannot be restored here; nil: it can.
-    static func objection(_ old: CheckpointCompatibility, to here: CheckpointCompatibility) -> String? {
-        guard old.architecture == here.architecture else {
-            return "it was made on a machine of type \(old.architecture), and this one is \(here.architecture)"
-        }
-        let missing = Set(old.cpuFeatures).subtracting(here.cpuFeatures).sorted()
-        guard missing.isEmpty else {
-            let some = missing.prefix(5).joined(separator: ", ")
-            return "its programs may use processor features this machine lacks (\(some))"
-        }
-        guard let made = version(old.criu), let ours = version(here.criu) else { return nil }
-        // CRIU reads the images of older versions, not those of newer ones.
-        guard (made.major, made.minor) <= (ours.major, ours.minor) else {
-            return "it was made by CRIU \(old.criu), and this machine has only \(here.criu)"
-        }
-        return nil
-    }
-
-    private static func version(_ text: String) -> CRIUVersion? {
-        let numbers = text.split(separator: ".").compactMap { Int($0) }
-        guard numbers.count >= 2 else { return nil }
-        return CRIUVersion(major: numbers[0], minor: numbers[1], patch: numbers.count > 2 ? numbers[2] : 0)
     }
 
     private static func cpuFeatures() -> [String] {
@@ -49,5 +25,31 @@ enum Compatibility {
 
     private static func text<Tuple>(_ field: inout Tuple) -> String {
         withUnsafeBytes(of: &field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+}
+
+extension CheckpointCompatibility {
+    /// Why a checkpoint made on this machine cannot be restored on another one; nil: it can.
+    package func objection(to here: CheckpointCompatibility) -> String? {
+        guard architecture == here.architecture else {
+            return "it was made on a machine of type \(architecture), and this one is \(here.architecture)"
+        }
+        let missing = Set(cpuFeatures).subtracting(here.cpuFeatures).sorted()
+        guard missing.isEmpty else {
+            let some = missing.prefix(5).joined(separator: ", ")
+            return "its programs may use processor features this machine lacks (\(some))"
+        }
+        guard let made = Self.version(criu), let ours = Self.version(here.criu) else { return nil }
+        // CRIU reads the images of older versions, not those of newer ones.
+        guard (made.major, made.minor) <= (ours.major, ours.minor) else {
+            return "it was made by CRIU \(criu), and this machine has only \(here.criu)"
+        }
+        return nil
+    }
+
+    private static func version(_ text: String) -> CRIUVersion? {
+        let numbers = text.split(separator: ".").compactMap { Int($0) }
+        guard numbers.count >= 2 else { return nil }
+        return CRIUVersion(major: numbers[0], minor: numbers[1], patch: numbers.count > 2 ? numbers[2] : 0)
     }
 }

@@ -1,9 +1,9 @@
-import ContainerRuntime
+package import ContainerRuntime
 import Glibc
-import LinuxSystem
+package import LinuxSystem
 
 /// What is settled about a dump before anything is stopped.
-struct DumpPlan: Sendable {
+package struct DumpPlan: Sendable {
     let subject: CheckpointSubject
     let recorder: CheckpointRecorder
     let externalMounts: [CheckpointExternalMount]
@@ -23,7 +23,7 @@ struct DumpPlan: Sendable {
     }
 
     /// The mounts of the container that show something of the host's: devices, and the control groups.
-    static func externalMounts(_ mounts: [MountInfo]) -> [CheckpointExternalMount] {
+    package static func externalMounts(_ mounts: [MountInfo]) -> [CheckpointExternalMount] {
         mounts.compactMap { mount in
             if mount.mountPoint == "/sys/fs/cgroup", mount.type == "cgroup2" {
                 return CheckpointExternalMount(mountPoint: mount.mountPoint, key: "cgroup", source: .cgroup)

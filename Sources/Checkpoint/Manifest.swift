@@ -64,8 +64,12 @@ struct Manifest: Codable, Equatable {
         }
         for (path, entry) in files.sorted(by: { $0.key < $1.key }) {
             let isMemory = path.hasPrefix("images/pages-")
-            if isMemory ? depth == .allButMemory : depth == .memoryOnly { continue }
-            guard try Self.sum("\(directory)/\(path)") == entry else {
+            if !isMemory && depth == .memoryOnly { continue }
+            let same =
+                isMemory && depth == .allButMemory
+                ? try Self.size("\(directory)/\(path)") == entry.size
+                : try Self.sum("\(directory)/\(path)") == entry
+            guard same else {
                 throw CheckpointError(
                     .altered, "\(directory)/\(path) has changed since the checkpoint was made; it cannot be trusted")
             }
@@ -85,6 +89,12 @@ struct Manifest: Codable, Equatable {
             room.withUnsafeBytes { hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: $0.prefix(count))) }
         }
         return Entry(size: size, sha256: hash.finalize().map { hex($0) }.joined())
+    }
+
+    private static func size(_ path: String) throws -> Int64 {
+        var information = stat()
+        try check("lstat", "look at \(path)") { lstat(path, &information) }
+        return Int64(information.st_size)
     }
 
     private static func hex(_ byte: UInt8) -> String {

@@ -33,7 +33,7 @@ public struct ContainerRestore {
         try cgroups.makeTree()
         try RootFileSystem.mount(spec)
 
-        let session = try CRIUSession(try .locate(), launch: launch(cgroups))
+        let session = try CRIUSession(try .locate(), launch: launch(record, cgroups))
         if let procs = cgroups.waitingRoomProcs { try Files.poke(procs, "\(session.process.pid)") }
         var steps = RestoreSteps(record: record, cgroups: cgroups, criu: session.process.pid)
         let tuning = HostTuning.expediteRCU()
@@ -68,10 +68,9 @@ public struct ContainerRestore {
         return record
     }
 
-    private func launch(_ cgroups: RestoreCgroups) -> CRIULaunch {
-        CRIULaunch(
-            runDirectory: CRIURunDirectory.prepared(), cgroups: cgroups.cgroup.procsFiles(),
-            namespaces: .cgroup)
+    private func launch(_ record: CheckpointRecord, _ cgroups: RestoreCgroups) -> CRIULaunch {
+        CRIUSurroundings.launch(
+            withoutNetwork: record.emptyNetwork, cgroups: cgroups.cgroup.procsFiles(), namespaces: .cgroup)
     }
 
     private func criuOptions(_ record: CheckpointRecord, _ cgroups: RestoreCgroups) -> CRIURestoreOptions {
