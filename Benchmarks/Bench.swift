@@ -23,7 +23,8 @@ struct Bench: ParsableCommand {
 
     func run() throws {
         guard geteuid() == 0 else { throw ValidationError("The benchmarks need root.") }
-        let whole = programs.hasPrefix("/") ? programs : FileManager.default.currentDirectoryPath + "/" + programs
+        let whole =
+            programs.hasPrefix("/") ? programs : FileManager.default.currentDirectoryPath + "/" + programs
         let guest = try BenchHost.run(["scripts/guest-program"])
         let host = try BenchHost(programs: whole)
         defer { host.tearDown() }
@@ -69,11 +70,15 @@ struct Bench: ParsableCommand {
 
     private func machine() -> String {
         let processors = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-        let model = processors.split(separator: "\n").first { $0.hasPrefix("model name") }?
+        let model =
+            processors.split(separator: "\n").first { $0.hasPrefix("model name") }?
             .split(separator: ":").last?.trimmingCharacters(in: .whitespaces) ?? "unknown processor"
         let kernel = (try? BenchHost.run(["uname", "-r"])) ?? ""
         let files = (try? BenchHost.run(["stat", "-f", "-c", "%T", "/var/tmp"])) ?? ""
-        let load = ((try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)) ?? "").split(separator: " ").first ?? ""
-        return "\(ProcessInfo.processInfo.activeProcessorCount) × \(model), Linux \(kernel), \(files), load \(load) at the end."
+        let load =
+            ((try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)) ?? "").split(separator: " ")
+            .first ?? ""
+        return
+            "\(ProcessInfo.processInfo.activeProcessorCount) × \(model), Linux \(kernel), \(files), load \(load) at the end."
     }
 }

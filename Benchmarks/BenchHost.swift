@@ -64,7 +64,8 @@ final class BenchHost {
         let file = "/var/tmp/apus-bench-\(getpid()).out"
         let output = try FileDescriptor.open(file, O_RDWR | O_CREAT | O_TRUNC, mode: 0o600)
         defer { unlink(file) }
-        let status = try Spawn(arguments, environment: environment, fds: [1: output, 2: output]).start().waitBlocking()
+        let status = try Spawn(arguments, environment: environment, fds: [1: output, 2: output]).start()
+            .waitBlocking()
         let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
         guard status.isSuccess else {
             throw BenchError(description: "\(arguments.joined(separator: " ")): \(status): \(text)")
@@ -76,7 +77,9 @@ final class BenchHost {
     static func wait(for what: String, seconds: Double = 60, _ condition: () throws -> Bool) throws {
         let deadline = ContinuousClock.now + .seconds(seconds)
         while try !condition() {
-            guard ContinuousClock.now < deadline else { throw BenchError(description: "waited \(seconds) s for \(what)") }
+            guard ContinuousClock.now < deadline else {
+                throw BenchError(description: "waited \(seconds) s for \(what)")
+            }
             poll(nil, 0, 50)
         }
     }

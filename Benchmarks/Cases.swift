@@ -17,7 +17,8 @@ struct Cases {
     func all() -> [Figure] {
         var figures: [Figure] = []
         for (name, measure) in [
-            ("launch", launch), ("exec", exec), ("stateful snapshot", snapshot), ("stop and start", stopAndStart),
+            ("launch", launch), ("exec", exec), ("stateful snapshot", snapshot),
+            ("stop and start", stopAndStart),
             ("stop and start with 512 MiB", stopAndStartLarge), ("many containers", manyContainers),
         ] as [(String, () throws -> [Figure])] {
             Output.progress(name)
@@ -53,7 +54,11 @@ struct Cases {
             try host.apus("delete", "c1", "--force")
             return time
         }
-        return [Figure(name: "launch, image cached", values: times, unit: "s", goal: 1.5, peer: "2.9 s dir, 1.05 s btrfs")]
+        return [
+            Figure(
+                name: "launch, image cached", values: times, unit: "s", goal: 1.5,
+                peer: "2.9 s dir, 1.05 s btrfs")
+        ]
     }
 
     private func exec() throws -> [Figure] {
@@ -71,7 +76,8 @@ struct Cases {
             var back: [Double] = []
             for _ in 0..<rounds {
                 try host.apus(
-                    "exec", name, "--", "systemd-run", "--quiet", "--collect", "--unit=gaps", "/usr/local/bin/guest", "gaps",
+                    "exec", name, "--", "systemd-run", "--quiet", "--collect", "--unit=gaps",
+                    "/usr/local/bin/guest", "gaps",
                     "/root/gaps")
                 whole.append(try host.time("snapshot", name, "s", "--stateful"))
                 try host.apus("exec", name, "--", "systemctl", "stop", "gaps")
@@ -85,8 +91,10 @@ struct Cases {
                 Figure(
                     name: "stateful snapshot: stands still", values: still, unit: "s", goal: 0.12,
                     peer: "0.36 s btrfs, 1.4–2.8 s dir"),
-                Figure(name: "stateful snapshot: whole command", values: whole, unit: "s", goal: nil, peer: ""),
-                Figure(name: "restore of it: whole command", values: back, unit: "s", goal: nil, peer: "1.4 s"),
+                Figure(
+                    name: "stateful snapshot: whole command", values: whole, unit: "s", goal: nil, peer: ""),
+                Figure(
+                    name: "restore of it: whole command", values: back, unit: "s", goal: nil, peer: "1.4 s"),
             ]
         }
     }
@@ -113,16 +121,22 @@ struct Cases {
     private func stopAndStartLarge() throws -> [Figure] {
         try withContainer { name in
             try host.apus(
-                "exec", name, "--", "systemd-run", "--quiet", "--unit=fill", "/usr/local/bin/guest", "fill", "512")
+                "exec", name, "--", "systemd-run", "--quiet", "--unit=fill", "/usr/local/bin/guest", "fill",
+                "512")
             try BenchHost.wait(for: "512 MiB to be touched") {
                 let status = try host.apus(
-                    "exec", name, "--", "sh", "-c", "grep VmRSS /proc/$(systemctl show -P MainPID fill)/status")
+                    "exec", name, "--", "sh", "-c",
+                    "grep VmRSS /proc/$(systemctl show -P MainPID fill)/status")
                 return (Int(status.filter(\.isNumber)) ?? 0) >= 512 * 1024
             }
             let times = try cycles(name)
             return [
-                Figure(name: "stop --stateful, 512 MiB touched", values: times.stop, unit: "s", goal: 0.50, peer: "1.60 s"),
-                Figure(name: "start after it, 512 MiB touched", values: times.start, unit: "s", goal: 0.45, peer: "0.73 s"),
+                Figure(
+                    name: "stop --stateful, 512 MiB touched", values: times.stop, unit: "s", goal: 0.50,
+                    peer: "1.60 s"),
+                Figure(
+                    name: "start after it, 512 MiB touched", values: times.start, unit: "s", goal: 0.45,
+                    peer: "0.73 s"),
             ]
         }
     }
@@ -143,9 +157,13 @@ struct Cases {
             Figure(name: "list, \(many) running", values: list, unit: "ms", goal: 25, peer: "1107 ms"),
             Figure(name: "delete \(many) running", values: [delete], unit: "s", goal: 4, peer: "36 s"),
             Figure(name: "apusd resident, fresh", values: [fresh], unit: "MB", goal: 40, peer: "82 MB"),
-            Figure(name: "apusd resident, \(many) running", values: [resident], unit: "MB", goal: 40, peer: "82 MB"),
+            Figure(
+                name: "apusd resident, \(many) running", values: [resident], unit: "MB", goal: 40,
+                peer: "82 MB"),
             Figure(name: "apusd idle, \(many) running", values: [idle], unit: "% CPU", goal: 0.1, peer: ""),
-            Figure(name: "apus-runtime PSS, \(many) running", values: shares, unit: "MB", goal: 2, peer: "15 MB (RSS)"),
+            Figure(
+                name: "apus-runtime PSS, \(many) running", values: shares, unit: "MB", goal: 2,
+                peer: "15 MB (RSS)"),
         ]
     }
 
@@ -172,7 +190,9 @@ struct Cases {
     private func processorTime(of pid: pid_t) -> Double {
         let text = (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)) ?? ""
         let fields = text.split(separator: " ")
-        guard fields.count > 14, let user = Double(fields[13]), let system = Double(fields[14]) else { return .nan }
+        guard fields.count > 14, let user = Double(fields[13]), let system = Double(fields[14]) else {
+            return .nan
+        }
         return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 }

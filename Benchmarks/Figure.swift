@@ -23,7 +23,8 @@ struct Figure {
     var cells: [String] {
         let range = values.min().flatMap { least in values.max().map { "\(text(least))–\(text($0))" } } ?? ""
         return [
-            name, goal.map { "\(text($0)) \(unit)" } ?? "", values.isEmpty ? "not measured" : "\(text(median)) \(unit)",
+            name, goal.map { "\(text($0)) \(unit)" } ?? "",
+            values.isEmpty ? "not measured" : "\(text(median)) \(unit)",
             values.count > 1 ? range : "", "\(values.count)", verdict, peer,
         ]
     }

@@ -6,5 +6,7 @@ enum Output {
     static func line(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
 
     /// What is going on.
-    static func progress(_ text: String) { FileHandle.standardError.write(Data(("bench: " + text + "\n").utf8)) }
+    static func progress(_ text: String) {
+        FileHandle.standardError.write(Data(("bench: " + text + "\n").utf8))
+    }
 }

@@ -38,7 +38,9 @@ extension Integration {
                     #expect(now.tick > last.tick)
                     last = now
                     try checkCitizen(host, name, image, health: health, "cycle \(cycle)")
-                    #expect(KernelShape(host.state) == kernel, "cycle \(cycle): the host holds more, or less, than before")
+                    #expect(
+                        KernelShape(host.state) == kernel,
+                        "cycle \(cycle): the host holds more, or less, than before")
                     #expect(host.state.frozen == [])
                 }
             }
@@ -104,7 +106,8 @@ extension Integration {
 
         @Test func sessionsOfExecRunOnBesideASnapshot() throws {
             try withContainer(.debian12) { host, name in
-                let session = try host.begin("exec", name, "--", "sh", "-c", "echo up; read word; echo got $word", input: .open)
+                let session = try host.begin(
+                    "exec", name, "--", "sh", "-c", "echo up; read word; echo got $word", input: .open)
                 try session.wait(for: "the session to be up") { $0.contains("up") }
                 try host.apus("snapshot", name, "s", "--stateful")
                 session.write("it\n")
@@ -115,7 +118,8 @@ extension Integration {
 
         @Test func aStatefulStopEndsSessionsAndSaysWhy() throws {
             try withContainer(.busybox) { host, name in
-                let session = try host.begin("exec", name, "--", "sh", "-c", "echo up; read word", input: .open)
+                let session = try host.begin(
+                    "exec", name, "--", "sh", "-c", "echo up; read word", input: .open)
                 try session.wait(for: "the session to be up") { $0.contains("up") }
                 try host.apus("stop", name, "--stateful")
                 let outcome = try session.wait(limit: .seconds(20))
@@ -129,10 +133,12 @@ extension Integration {
         /// What a session left running has become a child of init, and so part of the container.
         @Test func aDaemonStartedByExecIsPartOfTheContainer() throws {
             try withContainer(.busybox) { host, name in
-                try host.exec(name, "sh", "-c", "/bin/busybox setsid sleep 54321 >/dev/null 2>&1 </dev/null &")
+                try host.exec(
+                    name, "sh", "-c", "/bin/busybox setsid sleep 54321 >/dev/null 2>&1 </dev/null &")
                 try host.apus("stop", name, "--stateful")
                 try host.apus("start", name)
-                let all = try host.exec(name, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", expecting: nil)
+                let all = try host.exec(
+                    name, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", expecting: nil)
                 #expect(all.contains("sleep 54321"))
             }
         }
@@ -156,7 +162,9 @@ extension Integration {
                 let mode = try must(["stat", "-c", "%a", folder]).text
                 #expect(mode == "700")
                 #expect(try must(["stat", "-c", "%a", "\(folder)/images"]).text == "755")
-                let others = try must(["setpriv", "--reuid=65534", "--clear-groups", "stat", folder + "/images"]).code
+                let others = try must([
+                    "setpriv", "--reuid=65534", "--clear-groups", "stat", folder + "/images",
+                ]).code
                 #expect(others != 0)
             }
         }
@@ -172,7 +180,9 @@ extension Integration {
             let service = "systemd-logind"
             try host.exec(name, "systemctl", "restart", service)
             #expect(try host.exec(name, "systemctl", "is-active", service) == "active", when)
-            #expect(try host.exec(name, "systemd-run", "--wait", "--quiet", "--collect", "--pipe", "echo", "job") == "job", when)
+            #expect(
+                try host.exec(name, "systemd-run", "--wait", "--quiet", "--collect", "--pipe", "echo", "job")
+                    == "job", when)
             let ticks = try #require(Int(try host.exec(name, "/usr/local/bin/guest", "pid1")))
             #expect(ticks <= 5, "PID 1 is not idle: \(ticks) ticks in a second")
         }
@@ -191,8 +201,12 @@ struct KernelShape: Equatable, CustomStringConvertible {
         // One folder per hierarchy and container; what is below is the container's own.
         cgroups = state.cgroups.filter { $0.contains(/\/apus-[^\/]+\/[^\/]+$/) }.count
         loops = state.loops
-        programs = state.processes.values.filter { $0.hasPrefix("apus") || $0.hasPrefix("criu") || $0.hasPrefix("ld-") }.sorted()
+        programs = state.processes.values.filter {
+            $0.hasPrefix("apus") || $0.hasPrefix("criu") || $0.hasPrefix("ld-")
+        }.sorted()
     }
 
-    var description: String { "mounts \(mounts), \(cgroups) cgroups, loop devices \(loops), programs \(programs)" }
+    var description: String {
+        "mounts \(mounts), \(cgroups) cgroups, loop devices \(loops), programs \(programs)"
+    }
 }

@@ -9,7 +9,9 @@ extension Integration {
         @Test func aCounterAgreesWithItsFiles() throws {
             try withContainer(.debian12) { host, name in
                 try Guest.install(in: name, on: host)
-                try host.exec(name, "systemd-run", "--quiet", "--unit=counter", Guest.path, "counter", "/var/lib/counter")
+                try host.exec(
+                    name, "systemd-run", "--quiet", "--unit=counter", Guest.path, "counter",
+                    "/var/lib/counter")
                 try eventually("the counter to count") { try count(host, name).code == 0 }
                 for round in 1...4 {
                     try host.apus("snapshot", name, "s\(round)", "--stateful")
@@ -32,13 +34,19 @@ extension Integration {
         @Test func theNumberIsTheSame() throws {
             try withContainer(.debian12) { host, name in
                 try Guest.install(in: name, on: host)
-                try host.exec(name, "systemd-run", "--quiet", "--unit=counter", Guest.path, "counter", "/var/lib/counter")
+                try host.exec(
+                    name, "systemd-run", "--quiet", "--unit=counter", Guest.path, "counter",
+                    "/var/lib/counter")
                 try eventually("the counter to count") { try count(host, name).code == 0 }
                 try host.apus("snapshot", name, "s", "--stateful")
                 let files = "\(host.folder)/storage-pools"
-                let found = try must(["find", files, "-path", "*snapshots*/rootfs/var/lib/counter/*", "-type", "f"]).text
+                let found = try must([
+                    "find", files, "-path", "*snapshots*/rootfs/var/lib/counter/*", "-type", "f",
+                ]).text
                 let kept = try found.split(separator: "\n").map { path in
-                    try Data(contentsOf: URL(filePath: String(path))).prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+                    try Data(contentsOf: URL(filePath: String(path))).prefix(8).reversed().reduce(UInt64(0)) {
+                        $0 << 8 | UInt64($1)
+                    }
                 }
                 try #require(kept.count == 2, "\(found)")
                 // It may have been stopped between its two writes, never further apart.

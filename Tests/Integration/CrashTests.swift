@@ -21,7 +21,9 @@ extension Integration {
                     let command = try begin(moment, host)
                     // From the first sign of CRIU on, a little later each round.
                     var killed = false
-                    try? eventually("criu to run", limit: .seconds(5)) { !criu(of: host).isEmpty || !command.isRunning }
+                    try? eventually("criu to run", limit: .seconds(5)) {
+                        !criu(of: host).isEmpty || !command.isRunning
+                    }
                     usleep(useconds_t(round * 17_000 + Int.random(in: 0..<10_000)))
                     for pid in criu(of: host) { killed = kill(pid, SIGKILL) == 0 || killed }
                     let outcome = try command.wait(limit: .seconds(90))
@@ -66,7 +68,9 @@ extension Integration {
                 let guest = try prepare(host)
                 for pid in runtimes(of: host) { kill(pid, SIGKILL) }
                 try eventually("the container to be stopped") { try host.status(of: "c1") == "Stopped" }
-                try eventually("nothing of it to be left") { host.state.leftovers.allSatisfy { $0.contains("apusd") } }
+                try eventually("nothing of it to be left") {
+                    host.state.leftovers.allSatisfy { $0.contains("apusd") }
+                }
                 try host.apus("start", "c1")
                 try guest.verify()
             }
@@ -83,7 +87,8 @@ extension Integration {
 
         private func begin(_ moment: Moment, _ host: TestHost) throws -> Program {
             switch moment {
-            case .snapshot: return try host.begin("snapshot", "c1", "s\(Int.random(in: 0..<1_000_000))", "--stateful")
+            case .snapshot:
+                return try host.begin("snapshot", "c1", "s\(Int.random(in: 0..<1_000_000))", "--stateful")
             case .restore: return try host.begin("restore", "c1", "base")
             case .stop: return try host.begin("stop", "c1", "--stateful")
             case .start:

@@ -11,7 +11,8 @@ extension Integration {
                 try host.launch(.debian12, "c1")
                 try host.launch(.busybox, "c2")
                 let guests = [
-                    try Guest.start(in: "c1", of: .debian12, on: host), try Guest.start(in: "c2", of: .busybox, on: host),
+                    try Guest.start(in: "c1", of: .debian12, on: host),
+                    try Guest.start(in: "c2", of: .busybox, on: host),
                 ]
                 let before = try guests.map { try $0.verify() }
                 let kernel = KernelShape(host.state)
@@ -57,10 +58,14 @@ extension Integration {
             try withHost("meanwhile") { host in
                 try host.launch(.busybox, "c1")
                 try host.killDaemon()
-                for (pid, program) in host.state.processes where !program.hasPrefix("apus") { kill(pid, SIGKILL) }
+                for (pid, program) in host.state.processes where !program.hasPrefix("apus") {
+                    kill(pid, SIGKILL)
+                }
                 try host.startDaemon()
                 try eventually("c1 to be seen as stopped") { try host.status(of: "c1") == "Stopped" }
-                try eventually("nothing of it to be left") { host.state.leftovers.allSatisfy { $0.contains("apusd") } }
+                try eventually("nothing of it to be left") {
+                    host.state.leftovers.allSatisfy { $0.contains("apusd") }
+                }
                 try host.apus("start", "c1")
                 try Guest(name: "c1", host: host, folder: "/var/guest").verify()
             }
@@ -86,7 +91,9 @@ extension Integration {
             let host = try Integration.host
             let pid = try #require(host.daemon?.pid)
             // Let what earlier tests started come to its end.
-            try eventually("the daemon to have no operation") { try host.query("/1.0/operations")["running"].array.isEmpty }
+            try eventually("the daemon to have no operation") {
+                try host.query("/1.0/operations")["running"].array.isEmpty
+            }
             let before = cpuTicks(of: pid)
             sleep(3)
             #expect(cpuTicks(of: pid) - before <= 3, "more than 1 % of a processor")

@@ -8,21 +8,25 @@ extension Integration {
         @Test func exitCodesAreAShells() throws {
             try withContainer(.busybox) { host, name in
                 for code: Int32 in [0, 1, 7, 255] {
-                    let outcome = try host.apus("exec", name, "--", "sh", "-c", "exit \(code)", expecting: nil)
+                    let outcome = try host.apus(
+                        "exec", name, "--", "sh", "-c", "exit \(code)", expecting: nil)
                     #expect(outcome.code == code)
                 }
                 #expect(try host.apus("exec", name, "--", "/no/such/program", expecting: nil).code == 127)
                 #expect(try host.apus("exec", name, "--", "nosuchprogram", expecting: nil).code == 127)
                 #expect(try host.apus("exec", name, "--", "/etc/passwd", expecting: nil).code == 126)
                 #expect(try host.apus("exec", name, "--", "/etc", expecting: nil).code == 126)
-                #expect(try host.apus("exec", name, "--", "sh", "-c", "kill -9 $$", expecting: nil).code == 137)
-                #expect(try host.apus("exec", name, "--", "sh", "-c", "kill -15 $$", expecting: nil).code == 143)
+                #expect(
+                    try host.apus("exec", name, "--", "sh", "-c", "kill -9 $$", expecting: nil).code == 137)
+                #expect(
+                    try host.apus("exec", name, "--", "sh", "-c", "kill -15 $$", expecting: nil).code == 143)
             }
         }
 
         @Test func outputAndErrorsAreApart() throws {
             try withContainer(.busybox) { host, name in
-                let outcome = try host.apus("exec", name, "--", "sh", "-c", "echo out; echo err >&2; echo out2")
+                let outcome = try host.apus(
+                    "exec", name, "--", "sh", "-c", "echo out; echo err >&2; echo out2")
                 #expect(outcome.text == "out\nout2")
                 #expect(outcome.complaint == "err")
             }
@@ -41,10 +45,13 @@ extension Integration {
 
         @Test func environmentFolderAndUser() throws {
             try withContainer(.busybox) { host, name in
-                #expect(try host.apus("exec", name, "--env", "WORD=a b=c", "--", "sh", "-c", "echo \"$WORD\"").text == "a b=c")
+                #expect(
+                    try host.apus("exec", name, "--env", "WORD=a b=c", "--", "sh", "-c", "echo \"$WORD\"")
+                        .text == "a b=c")
                 #expect(try host.apus("exec", name, "--cwd", "/usr/bin", "--", "pwd").text == "/usr/bin")
                 let identity = try host.apus(
-                    "exec", name, "--user", "1000", "--group", "1000", "--", "sh", "-c", "id -u; id -g; id -G; echo $HOME")
+                    "exec", name, "--user", "1000", "--group", "1000", "--", "sh", "-c",
+                    "id -u; id -g; id -G; echo $HOME")
                 #expect(identity.text.split(separator: "\n").prefix(3) == ["1000", "1000", "1000"])
                 let home = try host.apus("exec", name, "--", "sh", "-c", "echo $HOME:$USER; pwd; echo $PATH")
                 #expect(home.text.hasPrefix("/root:root\n/root\n"), "\(home)")
@@ -58,12 +65,15 @@ extension Integration {
         @Test func aCommandIsInTheContainersNamespacesAndCannotGetOut() throws {
             try withContainer(.busybox) { host, name in
                 let inside = try host.exec(
-                    name, "sh", "-c", "for n in mnt pid net uts ipc user cgroup; do readlink /proc/1/ns/$n; readlink /proc/self/ns/$n; done")
+                    name, "sh", "-c",
+                    "for n in mnt pid net uts ipc user cgroup; do readlink /proc/1/ns/$n; readlink /proc/self/ns/$n; done"
+                )
                 let links = inside.split(separator: "\n")
                 try #require(links.count == 14)
                 for index in stride(from: 0, to: 14, by: 2) { #expect(links[index] == links[index + 1]) }
                 for kind in ["mnt", "pid", "net", "uts", "ipc", "user", "cgroup"] {
-                    let ours = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/\(kind)")
+                    let ours = try FileManager.default.destinationOfSymbolicLink(
+                        atPath: "/proc/self/ns/\(kind)")
                     #expect(!links.contains { $0 == ours }, "\(kind) is the host's")
                 }
                 // No descriptor of the host came along.
@@ -116,7 +126,10 @@ extension Integration {
         @Test func interruptFromTheTerminalReachesTheCommandAlone() throws {
             try withContainer(.busybox) { host, name in
                 let terminal = try Terminal(
-                    [host.programs + "/apus", "exec", name, "--", "sh", "-c", "echo up; sleep 1000; echo not this"],
+                    [
+                        host.programs + "/apus", "exec", name, "--", "sh", "-c",
+                        "echo up; sleep 1000; echo not this",
+                    ],
                     environment: host.clientEnvironment)
                 try terminal.wait(for: "up")
                 terminal.type("\u{3}")
@@ -127,7 +140,8 @@ extension Integration {
         @Test func aSignalToTheClientReachesTheCommand() throws {
             try withContainer(.busybox) { host, name in
                 let program = try host.begin(
-                    "exec", name, "--", "sh", "-c", "trap 'echo got it; exit 5' TERM; echo up; while :; do sleep 0.1; done",
+                    "exec", name, "--", "sh", "-c",
+                    "trap 'echo got it; exit 5' TERM; echo up; while :; do sleep 0.1; done",
                     input: .open)
                 try program.wait(for: "the command to be up") { $0.contains("up") }
                 program.signal(SIGTERM)
@@ -139,20 +153,25 @@ extension Integration {
 
         @Test func aClientThatGoesAwayLeavesNoCommandBehind() throws {
             try withContainer(.busybox) { host, name in
-                let program = try host.begin("exec", name, "--", "sh", "-c", "echo up; exec sleep 98765", input: .open)
+                let program = try host.begin(
+                    "exec", name, "--", "sh", "-c", "echo up; exec sleep 98765", input: .open)
                 try program.wait(for: "the command to be up") { $0.contains("up") }
                 program.signal(SIGKILL)
                 _ = try program.wait()
                 try eventually("the abandoned command to end") {
-                    try !host.exec(name, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", expecting: nil)
-                        .contains("sleep 98765")
+                    try !host.exec(
+                        name, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", expecting: nil
+                    )
+                    .contains("sleep 98765")
                 }
             }
         }
 
         @Test func manyAtOnce() throws {
             try withContainer(.busybox) { host, name in
-                let programs = try (0..<20).map { try host.begin("exec", name, "--", "sh", "-c", "echo \($0); exit \($0)") }
+                let programs = try (0..<20).map {
+                    try host.begin("exec", name, "--", "sh", "-c", "echo \($0); exit \($0)")
+                }
                 for (number, program) in programs.enumerated() {
                     let outcome = try program.wait()
                     #expect(outcome.text == "\(number)")

@@ -16,13 +16,16 @@ extension Integration {
                 try withFolder { folder in
                     try must(["dd", "if=/dev/urandom", "of=\(folder)/a", "bs=1k", "count=3000"])
                     try host.apus(
-                        "file", "push", "\(folder)/a", "\(name)/tmp/a", "--uid", "1000", "--gid", "1000", "--mode", "640")
-                    #expect(try host.exec(name, "stat", "-c", "%u:%g:%a:%s", "/tmp/a") == "1000:1000:640:3072000")
+                        "file", "push", "\(folder)/a", "\(name)/tmp/a", "--uid", "1000", "--gid", "1000",
+                        "--mode", "640")
+                    #expect(
+                        try host.exec(name, "stat", "-c", "%u:%g:%a:%s", "/tmp/a") == "1000:1000:640:3072000")
                     try host.apus("file", "pull", "\(name)/tmp/a", "\(folder)/b")
                     try must(["cmp", "\(folder)/a", "\(folder)/b"])
                     let shown = try host.apus("file", "pull", "\(name)/etc/hostname", "-")
                     #expect(shown.text == name)
-                    try host.apus("file", "push", "-", "\(name)/tmp/c", input: .bytes(Data("from a pipe".utf8)))
+                    try host.apus(
+                        "file", "push", "-", "\(name)/tmp/c", input: .bytes(Data("from a pipe".utf8)))
                     #expect(try host.exec(name, "cat", "/tmp/c") == "from a pipe")
                     try host.apus("file", "delete", "\(name)/tmp/c")
                     try host.exec(name, "test", "-e", "/tmp/c", expecting: 1)
@@ -42,7 +45,8 @@ extension Integration {
                     try host.apus("file", "push", "-r", "\(folder)/tree", "\(name)/root/")
                     #expect(try host.exec(name, "cat", "/root/tree/deep/er/2") == "two")
                     #expect(try host.exec(name, "readlink", "/root/tree/link") == "deep/er/2")
-                    try FileManager.default.createDirectory(atPath: "\(folder)/back", withIntermediateDirectories: true)
+                    try FileManager.default.createDirectory(
+                        atPath: "\(folder)/back", withIntermediateDirectories: true)
                     try host.apus("file", "pull", "-r", "\(name)/root/tree", "\(folder)/back")
                     try must(["diff", "-r", "--no-dereference", "\(folder)/tree", "\(folder)/back/tree"])
                 }
@@ -82,7 +86,8 @@ extension Integration {
                         #expect(pulled.code != 0, "\(path) was read")
                         #expect(!pulled.text.contains("the host's"))
                         _ = try host.apus(
-                            "file", "push", "-p", "-", "\(name)\(path)", input: .bytes(Data("overwritten".utf8)), expecting: nil)
+                            "file", "push", "-p", "-", "\(name)\(path)",
+                            input: .bytes(Data("overwritten".utf8)), expecting: nil)
                         _ = try host.apus("file", "delete", "\(name)\(path)", expecting: nil)
                         let now = try String(contentsOfFile: target, encoding: .utf8)
                         #expect(now == "the host's", "\(path) led to the host")
@@ -95,11 +100,14 @@ extension Integration {
         @Test func whatIsNoFileDoesNotHang() throws {
             try withContainer(.busybox) { host, name in
                 try host.exec(name, "sh", "-c", "/bin/busybox mkfifo /tmp/fifo")
-                let fifo = try host.apus("file", "pull", "\(name)/tmp/fifo", "-", expecting: nil, limit: .seconds(20))
+                let fifo = try host.apus(
+                    "file", "pull", "\(name)/tmp/fifo", "-", expecting: nil, limit: .seconds(20))
                 #expect(fifo.code != 0, "a pipe is no file to pull")
                 let missing = try host.apus("file", "pull", "\(name)/tmp/missing", "-", expecting: nil)
                 #expect(missing.code != 0)
-                #expect(missing.complaint.lowercased().contains("no such file") || missing.complaint.contains("not found"), "\(missing)")
+                #expect(
+                    missing.complaint.lowercased().contains("no such file")
+                        || missing.complaint.contains("not found"), "\(missing)")
             }
         }
     }

@@ -76,7 +76,8 @@ extension Integration {
             try tar.write(to: work + "/evil.tar")
             let alias = Integration.freshName("evil")
             let name = Integration.freshName()
-            let imported = try host.apus("image", "import", work + "/evil.tar", "--alias", alias, expecting: nil)
+            let imported = try host.apus(
+                "image", "import", work + "/evil.tar", "--alias", alias, expecting: nil)
             if imported.code == 0 {
                 let made = try host.apus("init", alias, name, expecting: nil)
                 if made.code == 0 {
@@ -109,7 +110,8 @@ extension Integration {
             try must(["tar", "--concatenate", "--file", work + "/image.tar", work + "/more.tar"])
             let alias = Integration.freshName("devices")
             let name = Integration.freshName()
-            let imported = try host.apus("image", "import", work + "/image.tar", "--alias", alias, expecting: nil)
+            let imported = try host.apus(
+                "image", "import", work + "/image.tar", "--alias", alias, expecting: nil)
             guard imported.code == 0 else { return }
             defer { _ = try? host.apus("image", "delete", alias, expecting: nil) }
             try expectNothingLeft(on: host, of: name) {
@@ -117,7 +119,8 @@ extension Integration {
                 if launched.code == 0 {
                     for device in ["disk", "memory", "kmsg"] {
                         let opened = try host.apus(
-                            "exec", name, "--", "dd", "if=/root/\(device)", "of=/dev/null", "bs=16", "count=1", expecting: nil)
+                            "exec", name, "--", "dd", "if=/root/\(device)", "of=/dev/null", "bs=16",
+                            "count=1", expecting: nil)
                         #expect(opened.code != 0, "\(device) could be read")
                     }
                 }
@@ -132,11 +135,13 @@ extension Integration {
             defer { _ = try? run(["rm", "-rf", work]) }
             let before = try host.query("/1.0/images").array.count
 
-            try Data((0..<100_000).map { _ in UInt8.random(in: 0...255) }).write(to: URL(filePath: work + "/noise"))
+            try Data((0..<100_000).map { _ in UInt8.random(in: 0...255) }).write(
+                to: URL(filePath: work + "/noise"))
             try Data().write(to: URL(filePath: work + "/empty"))
             let whole = try Data(contentsOf: URL(filePath: try TestImage.busybox.file(on: host)))
             try whole.prefix(whole.count / 2).write(to: URL(filePath: work + "/half.tar"))
-            try must(["gzip", "--keep", "--stdout", work + "/noise"]).output.write(to: URL(filePath: work + "/noise.gz"))
+            try must(["gzip", "--keep", "--stdout", work + "/noise"]).output.write(
+                to: URL(filePath: work + "/noise.gz"))
             var plain = TarFile()
             plain.add("rootfs/", .folder)
             try plain.write(to: work + "/no-metadata.tar")
@@ -154,7 +159,8 @@ extension Integration {
             for name in names(in: work) {
                 let alias = Integration.freshName("broken")
                 let outcome = try host.apus(
-                    "image", "import", "\(work)/\(name)", "--alias", alias, expecting: nil, limit: .seconds(60))
+                    "image", "import", "\(work)/\(name)", "--alias", alias, expecting: nil,
+                    limit: .seconds(60))
                 if outcome.code == 0 {
                     // Some faults show only when it is unpacked.
                     let container = Integration.freshName()

@@ -5,13 +5,15 @@ extension Integration {
     /// Requests that no client would send.
     @Suite struct HostileRequests {
         @Test(arguments: [
-            "..", ".", "a/b", "../../etc", "-leading", "trailing-", "a b", "a_b", "", "ünïcode", "a\u{0}b", "a\nb",
+            "..", ".", "a/b", "../../etc", "-leading", "trailing-", "a b", "a_b", "", "ünïcode", "a\u{0}b",
+            "a\nb",
             String(repeating: "a", count: 64), "a.b", "$(reboot)",
         ])
         func namesOfContainersAreNames(name: String) throws {
             let host = try Integration.host
             let body = try JSONSerialization.data(withJSONObject: ["name": name, "source": ["type": "none"]])
-            let answer = try host.connection().request("POST", "/1.0/containers", String(decoding: body, as: UTF8.self))
+            let answer = try host.connection().request(
+                "POST", "/1.0/containers", String(decoding: body, as: UTF8.self))
             if name.isEmpty {
                 // LXD makes one up; refusing is as good. Nothing may stay behind.
                 if answer.status == 202 { host.deleteContainers() }
@@ -23,8 +25,12 @@ extension Integration {
 
         @Test func namesOfSnapshotsAreNames() throws {
             try withContainer(.busybox) { host, name in
-                for snapshot in ["..", ".", "a/b", "../../../x", "a\u{0}b", " ", String(repeating: "s", count: 300), "-x/"] {
-                    let body = try JSONSerialization.data(withJSONObject: ["name": snapshot, "stateful": false])
+                for snapshot in [
+                    "..", ".", "a/b", "../../../x", "a\u{0}b", " ", String(repeating: "s", count: 300), "-x/",
+                ] {
+                    let body = try JSONSerialization.data(withJSONObject: [
+                        "name": snapshot, "stateful": false,
+                    ])
                     let answer = try host.connection().request(
                         "POST", "/1.0/containers/\(name)/snapshots", String(decoding: body, as: UTF8.self))
                     #expect(answer.status == 400, "\(snapshot.debugDescription): \(answer.text)")
@@ -38,11 +44,14 @@ extension Integration {
             let deep = String(repeating: "[", count: 200_000)
             for body in [
                 "", "{", "null", "[]", "\"x\"", "{\"name\": 7}", "{\"name\":\"ok\",\"config\":[]}", deep,
-                "{\"name\":\"ok\",\"source\":{\"type\":\"nonsense\"}}", "\u{FEFF}{}", "{\"name\":\"ok\",\"config\":{\"no.such.key\":\"1\"}}",
+                "{\"name\":\"ok\",\"source\":{\"type\":\"nonsense\"}}", "\u{FEFF}{}",
+                "{\"name\":\"ok\",\"config\":{\"no.such.key\":\"1\"}}",
                 "{\"name\":\"ok\",\"source\":{\"type\":\"image\",\"fingerprint\":\"../../../etc/passwd\"}}",
             ] {
                 let answer = try host.connection().request("POST", "/1.0/containers", body)
-                #expect((400..<500).contains(answer.status), "\(body.prefix(60)): \(answer.status) \(answer.text.prefix(200))")
+                #expect(
+                    (400..<500).contains(answer.status),
+                    "\(body.prefix(60)): \(answer.status) \(answer.text.prefix(200))")
                 #expect(try JSON(answer.body)["type"].string == "error")
             }
             #expect(try host.status(of: "ok") == nil)
@@ -52,7 +61,9 @@ extension Integration {
             let host = try Integration.host
             let before = residentMegabytes(host)
             let connection = try host.connection()
-            connection.send("POST /1.0/containers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+            connection.send(
+                "POST /1.0/containers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
             let chunk = "100000\r\n" + String(repeating: "[", count: 0x100000) + "\r\n"
             for _ in 0..<300 { connection.send(chunk) }
             // It has answered, or closed; it has not taken 300 MB.
@@ -65,7 +76,8 @@ extension Integration {
         @Test func whatIsNoHTTP() throws {
             let host = try Integration.host
             for bytes in [
-                "\r\n\r\n", "GET\r\n\r\n", "GET /1.0\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}", "GET /1.0 HTTP/9.9\r\n\r\n",
+                "\r\n\r\n", "GET\r\n\r\n", "GET /1.0\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}",
+                "GET /1.0 HTTP/9.9\r\n\r\n",
                 "POST /1.0/containers HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
                 "POST /1.0/containers HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 7\r\n\r\nabcde",
                 "GET /1.0 HTTP/1.1\r\nHost: x\r\nX: " + String(repeating: "a", count: 1 << 20) + "\r\n\r\n",
@@ -83,8 +95,10 @@ extension Integration {
         @Test func pathsStayInTheAPI() throws {
             let host = try Integration.host
             for path in [
-                "/1.0/containers/..%2f..%2fetc", "/1.0/containers/%2e%2e", "/1.0/containers/../../etc/passwd", "/1.0/../../etc/passwd",
-                "/1.0/images/..%2f..%2fapus.db/export", "/1.0/images/%00/export", "/1.0/containers/x/logs/..%2f..%2f..%2fapus.db",
+                "/1.0/containers/..%2f..%2fetc", "/1.0/containers/%2e%2e", "/1.0/containers/../../etc/passwd",
+                "/1.0/../../etc/passwd",
+                "/1.0/images/..%2f..%2fapus.db/export", "/1.0/images/%00/export",
+                "/1.0/containers/x/logs/..%2f..%2f..%2fapus.db",
                 "/1.0/operations/..%2fx", "/1.0/containers/\(String(repeating: "a", count: 5000))",
             ] {
                 let answer = try host.connection().get(path)

@@ -66,7 +66,8 @@ extension Integration {
                     #expect(refused.complaint.count > 30, "\(change.testDescription): \(refused.complaint)")
                     #expect(try host.status(of: name) == "Stopped", "\(change.testDescription)")
                     #expect(host.state.mounts == [], "\(change.testDescription)")
-                    #expect(try listing(folder) == altered, "\(change.testDescription): the state was not kept")
+                    #expect(
+                        try listing(folder) == altered, "\(change.testDescription): the state was not kept")
                     try must(["rm", "-rf", folder])
                     try must(["cp", "-a", copy, folder])
                 }
@@ -83,8 +84,10 @@ extension Integration {
                 let before = try guest.verify()
                 try Self.changes[0].apply("\(host.folder)/checkpoints/\(name)/snapshots/s")
                 let refused = try host.apus("restore", name, "s", expecting: 1)
-                #expect(refused.complaint.contains("altered") || refused.complaint.contains("checksum")
-                    || refused.complaint.contains("match") || refused.complaint.contains("damaged"), "\(refused)")
+                #expect(
+                    refused.complaint.contains("altered") || refused.complaint.contains("checksum")
+                        || refused.complaint.contains("match") || refused.complaint.contains("damaged"),
+                    "\(refused)")
                 let after = try guest.verify()
                 #expect(after.id == before.id && after.tick >= before.tick)
                 #expect(try host.exec(name, "cat", "/root/note") == "later")
@@ -111,7 +114,8 @@ extension Integration {
         }
 
         private func listing(_ folder: String) throws -> String {
-            try must(["find", folder, "-printf", "%P %y %s %l\n"]).text.split(separator: "\n").sorted().joined(separator: "\n")
+            try must(["find", folder, "-printf", "%P %y %s %l\n"]).text.split(separator: "\n").sorted()
+                .joined(separator: "\n")
         }
     }
 }

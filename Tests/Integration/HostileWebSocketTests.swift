@@ -8,13 +8,18 @@ extension Integration {
             try withContainer(.busybox) { host, name in
                 let session = try Session(host, name, ["sleep", "5"])
                 for secret in ["", "0", String(repeating: "0", count: 64), "../x"] {
-                    let answer = try Session.upgrade(host, "/1.0/operations/\(session.operation)/websocket?secret=\(secret)").answer
+                    let answer = try Session.upgrade(
+                        host, "/1.0/operations/\(session.operation)/websocket?secret=\(secret)"
+                    ).answer
                     #expect(answer.status == 403 || answer.status == 400, "\(secret): \(answer.status)")
                 }
-                let unknown = try Session.upgrade(host, "/1.0/operations/no-such-operation/websocket?secret=0").answer
+                let unknown = try Session.upgrade(
+                    host, "/1.0/operations/no-such-operation/websocket?secret=0"
+                ).answer
                 #expect(unknown.status == 404)
                 // Without an upgrade it is no websocket.
-                let plain = try host.connection().get("/1.0/operations/\(session.operation)/websocket?secret=\(session.secrets["0"] ?? "")")
+                let plain = try host.connection().get(
+                    "/1.0/operations/\(session.operation)/websocket?secret=\(session.secrets["0"] ?? "")")
                 #expect(plain.status >= 400)
             }
         }
@@ -50,8 +55,10 @@ extension Integration {
                     }
                 }
                 try eventually("the commands of broken sessions to end") {
-                    try !host.exec(name, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'", expecting: nil)
-                        .split(separator: "\n").contains("cat\n")
+                    try !host.exec(
+                        name, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'", expecting: nil
+                    )
+                    .split(separator: "\n").contains("cat\n")
                 }
             }
         }
@@ -60,7 +67,9 @@ extension Integration {
             try withContainer(.busybox) { host, name in
                 let session = try Session(host, name, ["sh", "-c", "read x; echo got $x"])
                 let sockets = try session.openAll()
-                for text in ["{", "[]", "{\"command\":\"dance\"}", "{\"command\":\"window-resize\",\"args\":{\"width\":\"-1\"}}",
+                for text in [
+                    "{", "[]", "{\"command\":\"dance\"}",
+                    "{\"command\":\"window-resize\",\"args\":{\"width\":\"-1\"}}",
                     "{\"command\":\"signal\",\"signal\":99999}", "{\"command\":\"signal\",\"signal\":\"x\"}",
                 ] {
                     sockets["control"]?.send(Session.frame(0x81, Data(text.utf8)))
@@ -104,7 +113,8 @@ private struct Session {
     init(_ host: TestHost, _ name: String, _ command: [String]) throws {
         self.host = host
         let request: [String: Any] = [
-            "command": command, "wait-for-websocket": true, "interactive": false, "environment": [String: String](),
+            "command": command, "wait-for-websocket": true, "interactive": false,
+            "environment": [String: String](),
         ]
         let body = String(decoding: try JSONSerialization.data(withJSONObject: request), as: UTF8.self)
         let answer = try host.connection().request("POST", "/1.0/containers/\(name)/exec", body)
@@ -121,14 +131,19 @@ private struct Session {
         var open: [String: RawConnection] = [:]
         for stream in ["control", "0", "1", "2"] {
             guard let secret = secrets[stream] else { continue }
-            let (connection, answer) = try Self.upgrade(host, "/1.0/operations/\(operation)/websocket?secret=\(secret)")
-            guard answer.status == 101 else { throw Trouble("stream \(stream): \(answer.status) \(answer.text)") }
+            let (connection, answer) = try Self.upgrade(
+                host, "/1.0/operations/\(operation)/websocket?secret=\(secret)")
+            guard answer.status == 101 else {
+                throw Trouble("stream \(stream): \(answer.status) \(answer.text)")
+            }
             open[stream] = connection
         }
         return open
     }
 
-    static func upgrade(_ host: TestHost, _ path: String) throws -> (connection: RawConnection, answer: RawConnection.Answer) {
+    static func upgrade(_ host: TestHost, _ path: String) throws -> (
+        connection: RawConnection, answer: RawConnection.Answer
+    ) {
         let connection = try host.connection()
         let answer = try connection.request(
             "GET", path,

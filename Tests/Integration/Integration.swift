@@ -70,7 +70,8 @@ func withContainer(
             let daemon = text(of: host.log).suffix(2500)
             let log = try? host.apus("info", name, "--show-log", expecting: nil, limit: .seconds(10))
             _ = try? host.apus("delete", name, "--force", expecting: nil)
-            throw Trouble("\(error)\n--- apusd: \(daemon)\n--- log of \(name): \(log?.text.suffix(2500) ?? "")")
+            throw Trouble(
+                "\(error)\n--- apusd: \(daemon)\n--- log of \(name): \(log?.text.suffix(2500) ?? "")")
         }
         try host.apus("delete", name, "--force")
     }

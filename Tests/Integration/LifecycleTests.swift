@@ -46,7 +46,9 @@ extension Integration {
         @Test func poweroffInsideStopsTheContainer() throws {
             try withContainer(.debian12) { host, name in
                 try host.exec(name, "systemctl", "poweroff", expecting: nil)
-                try eventually("\(name) to be stopped", limit: .seconds(60)) { try host.status(of: name) == "Stopped" }
+                try eventually("\(name) to be stopped", limit: .seconds(60)) {
+                    try host.status(of: name) == "Stopped"
+                }
             }
         }
 
@@ -60,8 +62,11 @@ extension Integration {
         }
 
         @Test func limitsReachTheKernel() throws {
-            try withContainer(.busybox, "-c", "limits.memory=128MiB", "-c", "limits.processes=50") { host, name in
-                let files = host.state.cgroups.flatMap { ["\($0)/memory.limit_in_bytes", "\($0)/memory.max"] }
+            try withContainer(.busybox, "-c", "limits.memory=128MiB", "-c", "limits.processes=50") {
+                host, name in
+                let files = host.state.cgroups.flatMap {
+                    ["\($0)/memory.limit_in_bytes", "\($0)/memory.max"]
+                }
                 let limits = files.map { text(of: $0).trimmingCharacters(in: .whitespacesAndNewlines) }
                 #expect(limits.contains("134217728"), "no cgroup of the container has the limit")
                 let counts = host.state.cgroups.map { "\($0)/pids.max" }.map {
@@ -70,7 +75,8 @@ extension Integration {
                 #expect(counts.contains("50"))
                 // What the container tries to take away from outside its view.
                 let tried = try host.apus(
-                    "exec", name, "--", "sh", "-c", "dd if=/dev/zero of=/dev/null bs=200M count=1", expecting: nil)
+                    "exec", name, "--", "sh", "-c", "dd if=/dev/zero of=/dev/null bs=200M count=1",
+                    expecting: nil)
                 #expect(tried.code != 0, "200 MiB fit into 128")
                 #expect(try host.status(of: name) == "Running")
             }
@@ -117,7 +123,8 @@ extension Integration {
         }
 
         private func uidMap(_ host: TestHost, _ name: String) throws -> (host: Int, count: Int) {
-            let fields = try host.exec(name, "cat", "/proc/self/uid_map").split(whereSeparator: \.isWhitespace)
+            let fields = try host.exec(name, "cat", "/proc/self/uid_map").split(
+                whereSeparator: \.isWhitespace)
             try #require(fields.count >= 3)
             return (try #require(Int(fields[1])), try #require(Int(fields[2])))
         }

@@ -16,9 +16,11 @@ extension Integration {
                 #expect(json.contains { $0["name"].string == name && $0["status"].string == "Running" })
                 let yaml = try host.apus("list", "--format", "yaml").text
                 #expect(yaml.contains("name: \(name)"))
-                #expect(try JSON(try host.apus("image", "list", "--format", "json").output).array.contains { image in
-                    image["aliases"].array.contains { $0["name"].string == TestImage.busybox.rawValue }
-                })
+                #expect(
+                    try JSON(try host.apus("image", "list", "--format", "json").output).array.contains {
+                        image in
+                        image["aliases"].array.contains { $0["name"].string == TestImage.busybox.rawValue }
+                    })
                 let wrong = try host.apus("list", "--format", "nonsense", expecting: nil)
                 #expect(wrong.code != 0)
             }
@@ -57,7 +59,8 @@ extension Integration {
             let help = try host.apus("--help").text
             #expect(help.contains("SUBCOMMANDS"))
             for command in [
-                "launch", "list", "info", "exec", "console", "start", "stop", "restart", "pause", "delete", "snapshot",
+                "launch", "list", "info", "exec", "console", "start", "stop", "restart", "pause", "delete",
+                "snapshot",
                 "restore", "file", "image", "config", "admin",
             ] {
                 #expect(help.contains("  \(command) "), "\(command) is not in the help")
@@ -88,7 +91,8 @@ extension Integration {
             #expect(missing.complaint.contains("nobody") || missing.complaint.contains("not found"))
             #expect(try host.apus("no-such-command", expecting: nil).code != 0)
             let silent = try run(
-                [host.programs + "/apus", "list"], environment: ["APUS_DIR": "/nonexistent", "HOME": "/nonexistent"])
+                [host.programs + "/apus", "list"],
+                environment: ["APUS_DIR": "/nonexistent", "HOME": "/nonexistent"])
             #expect(silent.code == 1)
             #expect(silent.complaint.contains("apusd") || silent.complaint.contains("daemon"), "\(silent)")
         }

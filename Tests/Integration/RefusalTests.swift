@@ -40,7 +40,9 @@ extension Integration {
                 // Without it, all goes well.
                 try host.exec(name, "systemctl", "kill", "--signal=KILL", "holder")
                 try eventually("the process to be gone") {
-                    try !host.exec(name, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", expecting: nil).contains("hold \(kind)")
+                    try !host.exec(
+                        name, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", expecting: nil
+                    ).contains("hold \(kind)")
                 }
                 try host.apus("snapshot", name, "s", "--stateful")
             }
@@ -51,11 +53,15 @@ extension Integration {
                 try Guest.install(in: name, on: host)
                 try host.exec(name, "systemd-run", "--quiet", "--unit=fill", Guest.path, "fill", "600")
                 try eventually("600 MiB to be touched") {
-                    try host.exec(name, "sh", "-c", "grep VmRSS /proc/$(systemctl show -P MainPID fill)/status")
-                        .contains(/[6-9][0-9]{5} kB/)
+                    try host.exec(
+                        name, "sh", "-c", "grep VmRSS /proc/$(systemctl show -P MainPID fill)/status"
+                    )
+                    .contains(/[6-9][0-9]{5} kB/)
                 }
                 let first = try host.begin("snapshot", name, "s", "--stateful")
-                try eventually("the first operation to run") { try !host.query("/1.0/operations")["running"].array.isEmpty }
+                try eventually("the first operation to run") {
+                    try !host.query("/1.0/operations")["running"].array.isEmpty
+                }
                 let second = try host.apus("snapshot", name, "t", expecting: nil)
                 let outcome = try first.wait()
                 #expect(outcome.code == 0, "\(outcome)")
@@ -75,7 +81,9 @@ extension Integration {
                 #expect(try host.apus("snapshot", name, "s", expecting: 1).complaint.contains("exist"))
                 try host.apus("stop", name, "--force")
                 #expect(try host.apus("stop", name, expecting: 1).complaint.contains("stopped"))
-                #expect(try host.apus("snapshot", name, "t", "--stateful", expecting: 1).complaint.contains("running"))
+                #expect(
+                    try host.apus("snapshot", name, "t", "--stateful", expecting: 1).complaint.contains(
+                        "running"))
                 #expect(try host.apus("stop", "nobody", expecting: 1).complaint.contains("nobody"))
             }
         }

@@ -52,7 +52,8 @@ struct Guest {
         let answer = try host.apus("exec", name, "--", program, "ask", folder, "verify", expecting: nil)
         let report = try JSON(answer.output.isEmpty ? Data("{}".utf8) : answer.output)
         #expect(
-            report["ok"].bool == true, "\(when) \(answer.text) \(answer.complaint)", sourceLocation: sourceLocation)
+            report["ok"].bool == true, "\(when) \(answer.text) \(answer.complaint)",
+            sourceLocation: sourceLocation)
         guard let id = report["id"].string, let pid = report["pid"].int, let tick = report["tick"].int else {
             throw Trouble("\(when): the guest program does not answer: \(answer)")
         }

@@ -191,7 +191,9 @@ final class Program: @unchecked Sendable {
     }
 
     /// Waits until standard output holds what `match` looks for.
-    func wait(limit: Duration = .seconds(30), for what: String, until match: @escaping (String) -> Bool) throws {
+    func wait(limit: Duration = .seconds(30), for what: String, until match: @escaping (String) -> Bool)
+        throws
+    {
         try pump(for: limit, until: { match(self.outputSoFar) }, waitingFor: what)
     }
 

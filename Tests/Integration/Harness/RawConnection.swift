@@ -54,7 +54,9 @@ final class RawConnection {
         var look = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         let (seconds, fraction) = limit.components
         let milliseconds = Int32(seconds * 1000 + fraction / 1_000_000_000_000_000)
-        guard poll(&look, 1, milliseconds) > 0 else { throw Trouble("waited \(limit) for the daemon to answer") }
+        guard poll(&look, 1, milliseconds) > 0 else {
+            throw Trouble("waited \(limit) for the daemon to answer")
+        }
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         let count = recv(descriptor, &buffer, buffer.count, 0)
         guard count > 0 else { return false }
@@ -82,7 +84,8 @@ final class RawConnection {
     func get(_ path: String) throws -> Answer { try request("GET", path) }
 
     /// A request with an optional JSON body, and its answer.
-    func request(_ method: String, _ path: String, _ body: String? = nil, headers: [String: String] = [:]) throws
+    func request(_ method: String, _ path: String, _ body: String? = nil, headers: [String: String] = [:])
+        throws
         -> Answer
     {
         var head = "\(method) \(path) HTTP/1.1\r\nHost: unix.socket\r\n"

@@ -52,7 +52,9 @@ struct TarFile {
     mutating func addMetadata(_ text: String? = nil) {
         add(
             "metadata.yaml",
-            content: text ?? "architecture: \(TestImage.architecture)\ncreation_date: 1700000000\nproperties: {os: evil}\n")
+            content: text
+                ?? "architecture: \(TestImage.architecture)\ncreation_date: 1700000000\nproperties: {os: evil}\n"
+        )
         add("rootfs/", .folder)
     }
 

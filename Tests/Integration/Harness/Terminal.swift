@@ -13,7 +13,8 @@ final class Terminal {
         master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
         var number: UInt32 = 0
         var locked: Int32 = 0
-        guard master >= 0, ioctl(master, 0x4004_5431, &locked) == 0, ioctl(master, 0x8004_5430, &number) == 0 else {
+        guard master >= 0, ioctl(master, 0x4004_5431, &locked) == 0, ioctl(master, 0x8004_5430, &number) == 0
+        else {
             throw Trouble("cannot make a terminal: errno \(errno)")  // TIOCSPTLCK, TIOCGPTN
         }
         slave = "/dev/pts/\(number)"
@@ -49,7 +50,8 @@ final class Terminal {
                 return found
             }
             guard ContinuousClock.now < deadline else {
-                throw Trouble("waited \(limit) for \(pattern) on the terminal, which shows: \(seen.debugDescription)")
+                throw Trouble(
+                    "waited \(limit) for \(pattern) on the terminal, which shows: \(seen.debugDescription)")
             }
             guard readMore(milliseconds: 100) else { continue }
         }
@@ -61,7 +63,8 @@ final class Terminal {
         while program.isRunning {
             guard ContinuousClock.now < deadline else {
                 program.signal(SIGKILL)
-                throw Trouble("waited \(limit) for the end on the terminal, which shows: \(seen.debugDescription)")
+                throw Trouble(
+                    "waited \(limit) for the end on the terminal, which shows: \(seen.debugDescription)")
             }
             _ = readMore(milliseconds: 50)
         }

@@ -109,7 +109,8 @@ final class TestHost: @unchecked Sendable {
             [programs + "/apus"] + arguments, environment: clientEnvironment, input: input, output: output,
             limit: limit)
         if let code, outcome.code != code {
-            throw Trouble("expected exit code \(code)\n\(outcome)\n  apusd said: \(text(of: log).suffix(2000))")
+            throw Trouble(
+                "expected exit code \(code)\n\(outcome)\n  apusd said: \(text(of: log).suffix(2000))")
         }
         return outcome
     }
@@ -142,7 +143,8 @@ final class TestHost: @unchecked Sendable {
     /// Imports one of the cached images, once, and gives its alias.
     func image(_ image: TestImage) throws -> String {
         if imported.insert(image.rawValue).inserted {
-            try apus("image", "import", try image.file(on: self), "--alias", image.rawValue, limit: .seconds(300))
+            try apus(
+                "image", "import", try image.file(on: self), "--alias", image.rawValue, limit: .seconds(300))
         }
         return image.rawValue
     }

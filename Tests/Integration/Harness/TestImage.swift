@@ -60,8 +60,10 @@ enum TestImage: String, CaseIterable, Sendable {
         try must(["cp", "/bin/busybox", root + "/bin/busybox"])
         try must(["cp", guest, root + "/usr/bin/guest"])
         symlink("../bin/busybox", root + "/usr/bin/env")
-        for name in ["sh", "cat", "echo", "ls", "sleep", "true", "false", "id", "env", "pwd", "ps", "wc", "touch",
-            "test", "head", "dd", "sha256sum", "kill", "mkdir", "rm", "stat", "readlink", "stty", "init", "ln",
+        for name in [
+            "sh", "cat", "echo", "ls", "sleep", "true", "false", "id", "env", "pwd", "ps", "wc", "touch",
+            "test", "head", "dd", "sha256sum", "kill", "mkdir", "rm", "stat", "readlink", "stty", "init",
+            "ln",
         ] {
             symlink("busybox", "\(root)/bin/\(name)")
         }
@@ -69,11 +71,11 @@ enum TestImage: String, CaseIterable, Sendable {
         symlink("../bin/busybox", root + "/sbin/init")
         let files = [
             "etc/inittab": """
-                ::sysinit:/bin/mkdir -p /run/lock
-                ::respawn:/usr/bin/guest run /var/guest
-                ::ctrlaltdel:/bin/true
+            ::sysinit:/bin/mkdir -p /run/lock
+            ::respawn:/usr/bin/guest run /var/guest
+            ::ctrlaltdel:/bin/true
 
-                """,
+            """,
             "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/tmp:/bin/sh\n",
             "etc/group": "root:x:0:\nuser:x:1000:\n",
             "etc/hostname": "busybox\n",
@@ -92,7 +94,10 @@ enum TestImage: String, CaseIterable, Sendable {
 
         """.write(toFile: work + "/metadata.yaml", atomically: true, encoding: .utf8)
         let partial = "\(whole).\(getpid())"
-        try must(["tar", "-C", work, "--numeric-owner", "--owner=0", "--group=0", "-cf", partial, "metadata.yaml", "rootfs"])
+        try must([
+            "tar", "-C", work, "--numeric-owner", "--owner=0", "--group=0", "-cf", partial, "metadata.yaml",
+            "rootfs",
+        ])
         guard rename(partial, whole) == 0 else { throw Trouble("cannot rename \(partial)") }
         return whole
     }
