@@ -267,18 +267,12 @@ public final class Monitor {
 
 extension RuntimeStatus {
     /// As `status.json` has it, without the help of Foundation.
-    var json: String {
-        let why =
-            switch end {
-            case nil: "null"
-            case .halted: "\"halted\""
-            case .rebootRequested: "\"reboot\""
-            case .exited(let code): "\"exited \(code)\""
-            case .killed(let signal): "\"killed \(signal)\""
-            }
+    package var json: String {
+        let why = end.map { "\"\($0.text)\"" } ?? "null"
         return """
             {
               "end" : \(why),
+              "execSessions" : \(execSessions),
               "initKind" : "\(initKind.rawValue)",
               "initPID" : \(initPID),
               "initStartTicks" : \(initStartTicks),

@@ -32,9 +32,7 @@ public enum RuntimeCleanup {
     /// The runtime that lives in a directory, if it does. Its number alone would not do: it may be another's
     /// by now.
     private static func runtimeProcess(_ directory: String) -> ProcessDescriptor? {
-        guard let text = try? Files.text(directory + "/status.json"),
-            let key = text.firstRange(of: "\"runtimePID\" : "),
-            let pid = pid_t(text[key.upperBound...].prefix { $0.isNumber }),
+        guard let pid = RuntimeConnection(name: "", runtimeDirectory: directory).lastStatus()?.runtimePID,
             let process = try? ProcessDescriptor(pid: pid)
         else { return nil }
         let words = Proc.commandLine(pid)

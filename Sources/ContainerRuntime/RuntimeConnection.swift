@@ -1,9 +1,10 @@
+import FoundationEssentials
 public import LinuxSystem
 
 /// The way to a running container's runtime. Each call makes a connection of its own to the control socket,
 /// so it may be used from many tasks at once; no thread is blocked.
 public struct RuntimeConnection: Sendable {
-    private let socket: String
+    private let directory: String
     private let name: String
 
     /// The runtime of a generation. Nothing is asked yet.
@@ -12,7 +13,7 @@ public struct RuntimeConnection: Sendable {
     /// The runtime that lives in a runtime directory.
     public init(name: String, runtimeDirectory: String) {
         self.name = name
-        socket = runtimeDirectory + "/control.sock"
+        directory = runtimeDirectory
     }
 
     /// How it is. Throws `.notRunning` if nobody answers.
@@ -80,19 +81,27 @@ public struct RuntimeConnection: Sendable {
     /// Hangs up every exec session and waits until their programs have gone.
     public func endSessions() async throws { _ = try await ask(.endSessions) }
 
-    /// Waits for the end of init; by then the runtime has removed its mount and cgroups. Nil if the runtime
-    /// itself died without a word: then `RuntimeCleanup` has to follow.
+    /// Waits for the end of init; by then the runtime has removed its mount and cgroups. Nil if the runtime itself
+    /// died without a word: then `RuntimeCleanup` has to follow. If the end has come before, it is told all the same.
     public func ended() async throws -> InitEnd? {
-        let answer = try await ask(.watch)
-        guard case .done = answer.reply else { throw unexpected }
         do {
-            guard let next = try await RuntimeConnection.next(on: answer.connection),
+            let answer = try await ask(.watch)
+            guard case .done = answer.reply else { throw unexpected }
+            if let next = try await RuntimeConnection.next(on: answer.connection),
                 case .ended(let end) = try ControlReply(decoding: next.bytes)
-            else { return nil }
-            return end
+            {
+                return end
+            }
         } catch is SystemError {
-            return nil
+        } catch let error as RuntimeError where error.code == .notRunning {
         }
+        return lastStatus()?.end
+    }
+
+    /// What the runtime has last written about itself; it may have ended since.
+    public func lastStatus() -> RuntimeStatus? {
+        guard let bytes = try? Files.bytes(directory + "/status.json") else { return nil }
+        return try? JSONDecoder().decode(RuntimeStatus.self, from: Data(bytes))
     }
 
     private struct Answer {
@@ -105,7 +114,7 @@ public struct RuntimeConnection: Sendable {
         let connection: FileDescriptor
         let message: SocketMessage?
         do {
-            connection = try UnixSocket.connect(socket, .seqpacket)
+            connection = try UnixSocket.connect(directory + "/control.sock", .seqpacket)
             try WireSocket.send(request.encoded(), on: connection, descriptors: descriptors)
             message = try await RuntimeConnection.next(on: connection)
         } catch is SystemError {

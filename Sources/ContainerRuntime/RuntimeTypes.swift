@@ -51,6 +51,43 @@ public enum InitEnd: Sendable, Hashable, Codable {
         case .exited(let code): self = .exited(code)
         }
     }
+
+    /// As `status.json` has it: `halted`, `reboot`, `exited 1`, `killed 9`.
+    public var text: String {
+        switch self {
+        case .halted: "halted"
+        case .rebootRequested: "reboot"
+        case .exited(let code): "exited \(code)"
+        case .killed(let signal): "killed \(signal)"
+        }
+    }
+
+    /// From its text; nil if it is none.
+    public init?(text: String) {
+        let words = text.split(separator: " ")
+        switch (words.first, words.dropFirst().first.flatMap { Int32($0) }) {
+        case ("halted", nil): self = .halted
+        case ("reboot", nil): self = .rebootRequested
+        case ("exited", let code?): self = .exited(code)
+        case ("killed", let signal?): self = .killed(signal)
+        default: return nil
+        }
+    }
+
+    /// Reads the text.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        guard let end = InitEnd(text: try container.decode(String.self)) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "not an end of init")
+        }
+        self = end
+    }
+
+    /// Writes the text.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(text)
+    }
 }
 
 /// What the runtime of a container says about itself; also written to `status.json`.

@@ -38,4 +38,15 @@ struct SpecTests {
         spec.nesting = true
         #expect(!ContainerEnvironment.forInit(spec).contains { $0.contains("PRESSURE") })
     }
+
+    @Test(
+        "What a monitor writes about itself can be read",
+        arguments: [nil, InitEnd.halted, .rebootRequested, .exited(3), .killed(9)])
+    func status(_ end: InitEnd?) throws {
+        let status = RuntimeStatus(
+            isRunning: end == nil, runtimePID: 1, initPID: 2, initStartTicks: .max, startedAt: 4,
+            initKind: .systemd,
+            execSessions: 5, end: end)
+        #expect(try JSONDecoder().decode(RuntimeStatus.self, from: Data(status.json.utf8)) == status)
+    }
 }
