@@ -13,17 +13,21 @@ public struct CRIULaunch: Sendable {
     public var cgroups: [String]
     /// Namespaces CRIU makes for itself, after having joined its control groups.
     public var namespaces: Namespaces
+    /// CRIU's scheduling priority, -20 (first) … 19. What stands still waits for CRIU, and CRIU should not have
+    /// to wait for others. What it restores gets its own priorities back.
+    public var niceness: Int32
 
     /// Makes launch settings.
     public init(
         searchPath: String? = nil, runDirectory: String? = nil, descriptors: [Int32: FileDescriptor] = [:],
-        cgroups: [String] = [], namespaces: Namespaces = []
+        cgroups: [String] = [], namespaces: Namespaces = [], niceness: Int32 = 0
     ) {
         self.searchPath = searchPath
         self.runDirectory = runDirectory
         self.descriptors = descriptors
         self.cgroups = cgroups
         self.namespaces = namespaces
+        self.niceness = niceness
     }
 
     /// How `criu swrk` is started, with its end of the channel as descriptor 3.

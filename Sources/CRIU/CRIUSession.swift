@@ -19,6 +19,8 @@ public final class CRIUSession {
             throw CRIUError(.system, "cannot start CRIU: \(error)", underlying: error)
         }
         channel = ours
+        // Where this is not allowed CRIU is merely slower.
+        if launch.niceness != 0 { _ = setpriority(PRIO_PROCESS, id_t(process.pid), launch.niceness) }
     }
 
     deinit { finish() }

@@ -11,7 +11,7 @@ public enum CRIUSurroundings {
     public static func launch(
         withoutNetwork: Bool, cgroups: [String] = [], namespaces: Namespaces = []
     ) -> CRIULaunch {
-        var launch = CRIULaunch(cgroups: cgroups, namespaces: namespaces)
+        var launch = CRIULaunch(cgroups: cgroups, namespaces: namespaces, niceness: -10)
         guard let mounts = try? MountInfo.current() else { return launch }
         func isTemporary(_ path: String) -> Bool { mounts.last { $0.mountPoint == path }?.type == "tmpfs" }
         if isTemporary("/run") {

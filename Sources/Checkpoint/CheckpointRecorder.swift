@@ -6,28 +6,16 @@ import LinuxSystem
 struct CheckpointRecorder: Sendable {
     let subject: CheckpointSubject
     let layout: CgroupLayout
-    /// Settings of a new network namespace, to tell which were changed.
-    let networkDefaults: [String: String]
 
     /// What was found.
     struct Findings: Sendable {
         var cgroups: [CheckpointCgroup] = []
         var tasks: [CheckpointTask] = []
-        var networkSettings: [String: String] = [:]
-        var loopbackUp = true
     }
 
-    /// Reads everything. Takes some milliseconds: meant to run beside CRIU's own work.
-    func collect(emptyNetwork: Bool) throws -> Findings {
-        var findings = Findings()
-        findings.cgroups = try cgroups()
-        findings.tasks = tasks()
-        if emptyNetwork {
-            let network = try NetworkSettings.read(of: subject.initPID)
-            findings.networkSettings = network.settings.filter { networkDefaults[$0.key] != $0.value }
-            findings.loopbackUp = network.loopbackUp
-        }
-        return findings
+    /// Reads everything. Runs beside CRIU's own work.
+    func collect() throws -> Findings {
+        Findings(cgroups: try cgroups(), tasks: tasks())
     }
 
     /// The container's root in the unified hierarchy.

@@ -41,6 +41,7 @@ public struct Checkpointer: Sendable {
         progress: @escaping @Sendable (CheckpointProgress) -> Void = { _ in }
     ) async throws -> CheckpointResult {
         progress(.preflight)
+        async let planned = onThread { try DumpPlan(subject, networkDefaults: networkDefaults) }
         let findings = try await preflight(subject)
         guard findings.isEmpty else {
             throw CheckpointError(
@@ -48,7 +49,7 @@ public struct Checkpointer: Sendable {
                 "cannot checkpoint \(subject.name): " + findings.prefix(3).map(\.description).joined(separator: "; "),
                 findings: findings)
         }
-        let plan = try await onThread { try DumpPlan(subject, networkDefaults: networkDefaults) }
+        let plan = try await planned
         let service = CRIUService(
             criu, launch: CRIUSurroundings.launch(withoutNetwork: plan.emptyNetwork))
         var attempt = 1

@@ -67,7 +67,7 @@ struct DumpAttempt: Sendable {
 
     private var collect: @Sendable () throws -> CheckpointRecorder.Findings {
         let plan = plan
-        return { try plan.recorder.collect(emptyNetwork: plan.emptyNetwork) }
+        return { try plan.recorder.collect() }
     }
 
     /// Everything is saved and the tasks stand still: complete the record, then let the caller snapshot the files.
@@ -76,8 +76,8 @@ struct DumpAttempt: Sendable {
         let record = CheckpointRecord(
             container: plan.subject.name, takenAt: now(), compatibility: compatibility,
             cgroups: findings.cgroups, tasks: findings.tasks, externalMounts: plan.externalMounts,
-            emptyNetwork: plan.emptyNetwork, loopbackUp: findings.loopbackUp,
-            networkSettings: findings.networkSettings, idmap: plan.idmap)
+            emptyNetwork: plan.emptyNetwork, loopbackUp: plan.network?.loopbackUp ?? true,
+            networkSettings: plan.changedNetworkSettings, idmap: plan.idmap)
         // Written now: if the tasks are to end, nothing may be left that could fail afterwards.
         try CheckpointStore.write(record, to: directory)
         frozen.set(record)

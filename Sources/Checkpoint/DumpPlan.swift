@@ -8,18 +8,28 @@ package struct DumpPlan: Sendable {
     let recorder: CheckpointRecorder
     let externalMounts: [CheckpointExternalMount]
     let emptyNetwork: Bool
+    /// Settings of the network namespace, read beforehand: there are a thousand files, and they change seldom.
+    let network: NetworkSettings?
+    /// Those of a new network namespace, to tell which were changed.
+    let networkDefaults: [String: String]
     let idmap: IDMap?
     /// Processes that were stopped (by SIGSTOP) before: they stay so.
     let stopped: Set<pid_t>
 
     init(_ subject: CheckpointSubject, networkDefaults: [String: String]) throws {
         self.subject = subject
-        recorder = CheckpointRecorder(
-            subject: subject, layout: try .current(), networkDefaults: networkDefaults)
+        self.networkDefaults = networkDefaults
+        recorder = CheckpointRecorder(subject: subject, layout: try .current())
         externalMounts = Self.externalMounts(try MountInfo.of(pid: subject.initPID))
         emptyNetwork = NetworkSettings.isEmpty(of: subject.initPID)
+        network = emptyNetwork ? try NetworkSettings.read(of: subject.initPID) : nil
         idmap = subject.isPrivileged ? nil : try Self.idmap(of: subject.initPID)
         stopped = Self.stoppedProcesses(subject.initPID)
+    }
+
+    /// The network settings that differ from those of a new namespace.
+    var changedNetworkSettings: [String: String] {
+        network?.settings.filter { networkDefaults[$0.key] != $0.value } ?? [:]
     }
 
     /// The mounts of the container that show something of the host's: devices, and the control groups.

@@ -3,11 +3,11 @@ import Glibc
 import LinuxSystem
 import Testing
 
-/// A real process, dumped and restored through the library.
-@Suite(.serialized, .enabled(if: LiveTests.isPossible, "needs root and an installed CRIU"))
-struct LiveTests {
-    static let isPossible = geteuid() == 0 && (try? CRIUInstallation.locate()) != nil
+private let liveCRIUIsPossible = geteuid() == 0 && (try? CRIUInstallation.locate()) != nil
 
+/// A real process, dumped and restored through the library.
+@Suite(.serialized, .enabled(if: liveCRIUIsPossible, "needs root and an installed CRIU"))
+struct LiveTests {
     private let options = CRIUCommonOptions(networkLock: .skip)
 
     @Test func tellsItsVersion() async throws {
