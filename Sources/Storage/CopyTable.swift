@@ -30,19 +30,47 @@ final class CopiedDirectory: @unchecked Sendable {
         return child
     }
 
-    /// Calls `body` with all entries and their names.
-    func forEach(_ body: (CopiedEntry, UnsafePointer<CChar>) throws -> Void) rethrows {
+    /// Notes an entry again; a directory keeps the table it has.
+    func add(_ name: UnsafePointer<CChar>, _ stat: FileStat, isUncertain: Bool, directory: CopiedDirectory?) {
+        var entry = CopiedEntry(stat, isUncertain: isUncertain)
+        entry.name = UInt32(names.count)
+        names.append(contentsOf: UnsafeBufferPointer(start: name, count: strlen(name) + 1))
+        if let directory {
+            entry.subdirectory = Int32(subdirectories.count)
+            subdirectories.append(directory)
+        }
+        entries.append(entry)
+    }
+
+    /// Calls `body` with all entries and their names. What it returns takes the entry's place, for the next pass.
+    func update(_ body: (CopiedEntry, UnsafePointer<CChar>) throws -> CopiedEntry?) rethrows {
         try names.withUnsafeBufferPointer { names in
             guard let base = names.baseAddress else { return }
-            for entry in entries { try body(entry, base + Int(entry.name)) }
+            for index in entries.indices {
+                let entry = entries[index]
+                guard var changed = try body(entry, base + Int(entry.name)) else { continue }
+                changed.name = entry.name
+                changed.subdirectory = entry.subdirectory
+                entries[index] = changed
+            }
         }
     }
 
+    /// Takes over what another table says of the same directory.
+    func become(_ other: CopiedDirectory) {
+        entries = other.entries
+        subdirectories = other.subdirectories
+        names = other.names
+    }
+
     /// The entries by name, for a directory whose names have changed.
-    func byName() -> [String: CopiedEntry] {
-        var result: [String: CopiedEntry] = [:]
+    func byName() -> [FileName: CopiedEntry] {
+        var result: [FileName: CopiedEntry] = [:]
         result.reserveCapacity(entries.count)
-        forEach { result[String(cString: $1)] = $0 }
+        names.withUnsafeBufferPointer { names in
+            guard let base = names.baseAddress else { return }
+            for entry in entries { result[FileName(base + Int(entry.name))] = entry }
+        }
         return result
     }
 
@@ -110,6 +138,11 @@ enum FileClock {
     static func isUncertain(_ stat: FileStat, at now: timespec) -> Bool {
         let age = (Int64(now.tv_sec) - stat.ctime_sec) * 1_000_000_000 + Int64(now.tv_nsec) - Int64(stat.ctime_nsec)
         return age < tick
+    }
+
+    /// Whether a file copied just now may have changed without a sign at the next pass.
+    static func isUncertainLater(_ stat: FileStat, at now: timespec) -> Bool {
+        isUncertain(stat, at: now) || (stat.isRegular && mayHaveDirtyPages(stat, at: now))
     }
 
     /// Whether pages of a file may be dirty and mapped: stores into such a page change no time until it is written out.

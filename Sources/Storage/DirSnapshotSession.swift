@@ -69,23 +69,33 @@ final class DirSnapshotSession: SnapshotSession, @unchecked Sendable {
         }
     }
 
-    func finish() async throws -> PassReport {
-        guard let work = takeWork() else {
-            throw StorageError(.ended, "the work on \(volume) has ended already")
-        }
+    func update() async throws -> PassReport {
+        guard let work = lock.with({ work }) else { throw ended }
         do {
-            return try await driver.blocking("finish \(volume)") {
-                defer { work.close() }
+            return try await driver.blocking("update \(volume)") {
                 let updater = TreeUpdater(
                     source: work.source, target: work.target, trash: work.trash, reflinks: self.reflinks)
-                let report = try updater.update(work.table)
-                try self.install()
-                return report
+                return try updater.update(work.table)
+            }
+        } catch {
+            await cancel()
+            throw error
+        }
+    }
+
+    func commit() async throws {
+        guard let work = takeWork() else { throw ended }
+        work.close()
+        do {
+            try await driver.blocking("keep \(volume)") {
+                try self.place.install(as: self.driver.directory(of: self.volume))
             }
         } catch {
             await place.discard()
             throw error
         }
+        // What was moved to the trash is removed later: somebody may wait for the snapshot.
+        Task.detached { [place] in await place.discard() }
     }
 
     func cancel() async {
@@ -94,17 +104,12 @@ final class DirSnapshotSession: SnapshotSession, @unchecked Sendable {
         await place.discard()
     }
 
+    private var ended: StorageError { StorageError(.ended, "the work on \(volume) has ended already") }
+
     private func takeWork() -> Work? {
         lock.with {
             defer { work = nil }
             return work
         }
-    }
-
-    /// Gives the snapshot its name. What was moved to the trash is removed later: the container stands still now.
-    private func install() throws {
-        try place.install(as: driver.directory(of: volume))
-        let place = place
-        Task.detached { await place.discard() }
     }
 }

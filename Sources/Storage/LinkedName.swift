@@ -3,15 +3,15 @@ import Glibc
 
 /// One name of a changed file that has several. They wait until the walk is over, when all names are known.
 struct LinkedName {
-    let directory: String
+    let directory: FileName
     let directoryStat: FileStat
-    let name: String
+    let name: FileName
     let stat: FileStat
 
     /// Makes each inode of the list anew under its first name, and links the others to it. One that has `unchanged`
     /// names (its others came along with a renamed directory) is linked to those.
     static func apply(
-        _ names: [LinkedName], unchanged: [UInt64: String], source: Int32, target: Int32, reflinks: Reflinks,
+        _ names: [LinkedName], unchanged: [UInt64: FileName], source: Int32, target: Int32, reflinks: Reflinks,
         report: inout PassReport
     ) throws {
         if names.isEmpty { return }
@@ -23,12 +23,11 @@ struct LinkedName {
             defer { close(from) }
             let copy = try TreeUpdater.openDirectory(target, entry.directory)
             defer { close(copy) }
-            if unlinkat(copy, entry.name, 0) != 0 && errno != ENOENT {
-                throw FileFailure("remove", entry.directory + entry.name, errno)
-            }
-            try entry.name.withCString { name in
+            try entry.name.withPointer { name in
+                let path = entry.directory.appending(name)
+                if unlinkat(copy, name, 0) != 0 && errno != ENOENT { throw FileFailure("remove", path.text, errno) }
                 let made = try links.makeOrLink(
-                    entry.stat.ino, entry.directory + entry.name, root: target, directory: copy, name: name
+                    entry.stat.ino, path, root: target, directory: copy, name: name
                 ) { try FileMaker.openTarget(copy, name, inPlace: false) }
                 if let made {
                     defer { close(made) }

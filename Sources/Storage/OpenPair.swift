@@ -5,20 +5,20 @@ import Glibc
 final class OpenPair: Sendable {
     let source: Int32
     let target: Int32
-    /// The directory's path below the root of the copy, ending in `/` unless it is the root.
-    let path: String
+    /// The directory's path below the root of the copy.
+    let path: FileName
     /// The mount the source is on.
     let mount: UInt64
 
     /// The root of a copy.
-    init(duplicating source: Int32, _ target: Int32, path: String = "") throws {
+    init(duplicating source: Int32, _ target: Int32) throws {
         self.source = try posix(fcntl(source, F_DUPFD_CLOEXEC, 3), "open", "the volume")
         self.target = fcntl(target, F_DUPFD_CLOEXEC, 3)
-        self.path = path
-        mount = try FileStat.of(source, path).mount
+        path = .root
+        mount = try FileStat.of(source, "the volume").mount
     }
 
-    private init(source: Int32, target: Int32, path: String, mount: UInt64) {
+    private init(source: Int32, target: Int32, path: FileName, mount: UInt64) {
         self.source = source
         self.target = target
         self.path = path
@@ -26,20 +26,21 @@ final class OpenPair: Sendable {
     }
 
     /// A directory below another; nil if it is gone and may be.
-    convenience init?(_ parent: OpenPair, _ name: String, mayVanish: Bool) throws {
+    convenience init?(_ parent: OpenPair, _ name: FileName, mayVanish: Bool) throws {
+        let path = name.withPointer { parent.path.appending($0) }
         let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
-        let source = openat(parent.source, name, flags)
+        let source = name.withPointer { openat(parent.source, $0, flags) }
         if source < 0 {
             if mayVanish && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) { return nil }
-            throw FileFailure("open", parent.path + name, errno)
+            throw FileFailure("open", path.text, errno)
         }
-        let target = openat(parent.target, name, flags)
+        let target = name.withPointer { openat(parent.target, $0, flags) }
         if target < 0 {
             let reason = errno
             close(source)
-            throw FileFailure("open the copy of", parent.path + name, reason)
+            throw FileFailure("open the copy of", path.text, reason)
         }
-        self.init(source: source, target: target, path: parent.path + name + "/", mount: parent.mount)
+        self.init(source: source, target: target, path: path, mount: parent.mount)
     }
 
     deinit {
@@ -48,7 +49,7 @@ final class OpenPair: Sendable {
     }
 
     /// The path of an entry, for messages.
-    func path(_ name: UnsafePointer<CChar>) -> String { path + String(cString: name) }
+    func path(_ name: UnsafePointer<CChar>) -> String { path.appending(name).text }
 }
 
 /// A mutex.

@@ -31,7 +31,7 @@ public protocol StorageDriver: Sendable {
     /// Makes `destination` as a copy of `source`: an image's container, a snapshot of a stopped container, a copy.
     func copy(_ source: Volume, to destination: Volume) async throws
 
-    /// Takes the first pass of a snapshot while the container runs. End the session with `finish` or `cancel`.
+    /// Takes the first pass of a snapshot while the container runs. End the session with `commit`, `finish` or `cancel`.
     func beginSnapshot(of container: String, named name: String) async throws -> any SnapshotSession
 
     /// Makes a copy of `source` that stands ready to take the place of the container's volume.
@@ -75,13 +75,27 @@ public protocol SnapshotSession: Sendable {
     /// The figures of the first pass.
     var firstPass: PassReport { get }
 
-    /// Brings the copy up to date and makes it the snapshot. Call it while nothing can write to the container's files.
-    /// On failure nothing is left of the snapshot and the session has ended.
+    /// Brings the copy up to date. Call it while nothing can write to the container's files; again, if they have been
+    /// written to since. On failure nothing is left of the copy and the session has ended.
     @discardableResult
-    func finish() async throws -> PassReport
+    func update() async throws -> PassReport
+
+    /// Makes the copy, as it was updated last, the snapshot; the container may run by then.
+    /// On failure nothing is left of the snapshot and the session has ended.
+    func commit() async throws
 
     /// Gives the snapshot up and removes what was copied. Does nothing once the session has ended.
     func cancel() async
+}
+
+extension SnapshotSession {
+    /// Updates and commits. Call it while nothing can write to the container's files.
+    @discardableResult
+    public func finish() async throws -> PassReport {
+        let report = try await update()
+        try await commit()
+        return report
+    }
 }
 
 /// A volume that stands ready beside a container's own.

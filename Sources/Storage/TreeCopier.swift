@@ -17,7 +17,7 @@ final class TreeCopier: @unchecked Sendable {
 
     private struct Job {
         let parent: OpenPair?
-        let name: String
+        let name: FileName
         let stat: FileStat
         let table: CopiedDirectory?
     }
@@ -43,7 +43,7 @@ final class TreeCopier: @unchecked Sendable {
         let table = options.keepsTable ? CopiedDirectory() : nil
         table?.stat = stat
         let root = try OpenPair(duplicating: source, target)
-        let queue = WorkQueue([Job(parent: root, name: "", stat: stat, table: table)])
+        let queue = WorkQueue([Job(parent: root, name: .root, stat: stat, table: table)])
         try queue.run(context: { Worker(copier: self) }) { worker, job in
             try worker.copyDirectory(job, root: root, queue: queue)
         }
@@ -94,10 +94,10 @@ final class TreeCopier: @unchecked Sendable {
                 pair = opened
             }
             // What is mounted over a directory is not of this volume; the empty directory is.
-            let isMounted = try FileStat.of(pair.source, pair.path).mount != root.mount
+            let isMounted = try FileStat.of(pair.source, pair.path.text).mount != root.mount
             var found: [Job] = []
             if !isMounted {
-                try forEachEntry(of: pair.source, buffer: entryBuffer, path: pair.path) { name, type in
+                try forEachEntry(of: pair.source, buffer: entryBuffer, path: pair.path.text) { name, type in
                     report.entries += 1
                     if type == UInt8(DT_SOCK) { return }
                     let now = FileClock.now()
@@ -108,11 +108,11 @@ final class TreeCopier: @unchecked Sendable {
                     let copied = stat.isRegular && stat.nlink > 1 ? copier.started : now
                     let table = job.table?.add(name, stat, isUncertain: FileClock.isUncertain(stat, at: copied))
                     if stat.isDirectory {
-                        found.append(Job(parent: pair, name: String(cString: name), stat: stat, table: table))
+                        found.append(Job(parent: pair, name: FileName(name), stat: stat, table: table))
                     }
                 }
             }
-            try pair.path.withCString {
+            try pair.path.withPointer {
                 try attributes.copy(from: pair.source, to: pair.target, stat: job.stat, isNew: true, path: $0)
             }
             queue.add(found)
@@ -159,7 +159,7 @@ final class TreeCopier: @unchecked Sendable {
             if stat.nlink > 1 {
                 guard
                     let made = try copier.links.makeOrLink(
-                        stat.ino, pair.path(name), root: root.target, directory: pair.target, name: name, make)
+                        stat.ino, pair.path.appending(name), root: root.target, directory: pair.target, name: name, make)
                 else { return }
                 target = made
             } else {

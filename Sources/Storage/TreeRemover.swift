@@ -48,7 +48,7 @@ private final class Removal: @unchecked Sendable {
         let mount = try FileStat.of(root, path).mount
         let descriptor = try posix(fcntl(root, F_DUPFD_CLOEXEC, 3), "open", path)
         let queue = WorkQueue([
-            DoomedDirectory(descriptor: descriptor, parent: nil, name: path, removal: self)
+            DoomedDirectory(descriptor: descriptor, parent: nil, name: FileName(path), removal: self)
         ])
         try queue.run(context: { EntryBuffer() }) { buffer, directory in
             queue.add(try directory.removeFiles(buffer: buffer.bytes, mount: mount))
@@ -56,7 +56,7 @@ private final class Removal: @unchecked Sendable {
     }
 
     /// Moves a directory up to the root, and returns its name there.
-    func moveUp(_ name: UnsafePointer<CChar>, from directory: Int32) throws -> String {
+    func moveUp(_ name: UnsafePointer<CChar>, from directory: Int32) throws -> FileName {
         let number = lock.with {
             movedUp += 1
             return movedUp
@@ -64,7 +64,7 @@ private final class Removal: @unchecked Sendable {
         let moved = ".apus-removed-\(getpid())-\(number)"
         try checked(
             cstorage_rename_new_at(directory, name, root, moved), "move up a deep directory", String(cString: name))
-        return moved
+        return FileName(moved)
     }
 }
 
@@ -72,11 +72,11 @@ private final class Removal: @unchecked Sendable {
 private final class DoomedDirectory: @unchecked Sendable {
     private let descriptor: Int32
     private let parent: DoomedDirectory?
-    private let name: String
+    private let name: FileName
     private let removal: Removal
     private let depth: Int
 
-    init(descriptor: Int32, parent: DoomedDirectory?, name: String, removal: Removal) {
+    init(descriptor: Int32, parent: DoomedDirectory?, name: FileName, removal: Removal) {
         self.descriptor = descriptor
         self.parent = parent
         self.name = name
@@ -87,12 +87,12 @@ private final class DoomedDirectory: @unchecked Sendable {
     deinit {
         close(descriptor)
         guard let parent, !removal.hasFailed else { return }
-        if unlinkat(parent.descriptor, name, AT_REMOVEDIR) != 0 && errno != ENOENT {
+        if name.withPointer({ unlinkat(parent.descriptor, $0, AT_REMOVEDIR) }) != 0 && errno != ENOENT {
             removal.note(FileFailure("remove directory", path, errno))
         }
     }
 
-    private var path: String { parent.map { $0.path + "/" + name } ?? name }
+    private var path: String { parent.map { $0.path + "/" + name.text } ?? name.text }
 
     /// The root's object, which stands for the place directories are moved up to.
     private var top: DoomedDirectory { parent?.top ?? self }
@@ -114,7 +114,7 @@ private final class DoomedDirectory: @unchecked Sendable {
             if depth + 1 < Removal.deepest {
                 found.append(
                     DoomedDirectory(
-                        descriptor: below, parent: self, name: String(cString: name), removal: removal))
+                        descriptor: below, parent: self, name: FileName(name), removal: removal))
             } else {
                 let moved = try removal.moveUp(name, from: descriptor)
                 found.append(DoomedDirectory(descriptor: below, parent: top, name: moved, removal: removal))

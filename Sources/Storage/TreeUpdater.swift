@@ -6,9 +6,9 @@ import Glibc
 final class TreeUpdater: @unchecked Sendable {
     private enum Job {
         /// A directory of the source with what was copied of it (an empty table: all of it is new).
-        case directory(SourceDirectory?, name: String, stat: FileStat, table: CopiedDirectory)
+        case directory(SourceDirectory?, name: FileName, stat: FileStat, table: CopiedDirectory)
         /// A large file that has changed: worked on beside the rest of its directory.
-        case file(SourceDirectory, name: String, stat: FileStat, inPlace: Bool)
+        case file(SourceDirectory, name: FileName, stat: FileStat, inPlace: Bool)
     }
 
     private let source: Int32
@@ -18,8 +18,7 @@ final class TreeUpdater: @unchecked Sendable {
     private let lock = Lock()
     private var report = PassReport()
     private var linked: [LinkedName] = []
-    private var unchangedLinks: [UInt64: String] = [:]
-    private var trashed = 0
+    private var unchangedLinks: [UInt64: FileName] = [:]
     private var mount: UInt64 = 0
 
     /// Updates `target`, the copy of `source`; directories that are gone are moved into `trash`, to be removed when
@@ -31,13 +30,13 @@ final class TreeUpdater: @unchecked Sendable {
         self.reflinks = reflinks
     }
 
-    /// Walks the source once.
+    /// Walks the source once. The table tells of the new state then, for another pass.
     func update(_ table: CopiedDirectory) throws -> PassReport {
         let clock = ContinuousClock()
         let start = clock.now
         let stat = try FileStat.of(source, ".")
         mount = stat.mount
-        let queue = WorkQueue<Job>([.directory(nil, name: "", stat: stat, table: table)])
+        let queue = WorkQueue<Job>([.directory(nil, name: .root, stat: stat, table: table)])
         try queue.run(context: { Worker(self) }) { worker, job in
             switch job {
             case .directory(let parent, let name, let stat, let table):
@@ -45,7 +44,7 @@ final class TreeUpdater: @unchecked Sendable {
             case .file(let directory, let name, let stat, let inPlace):
                 let copy = try Self.openDirectory(target, directory.path)
                 defer { close(copy) }
-                try name.withCString { try worker.copyFile($0, stat, directory, into: copy, inPlace: inPlace) }
+                try name.withPointer { try worker.copyFile($0, stat, directory, into: copy, inPlace: inPlace) }
                 try worker.stamp(directory, copy)
             }
         }
@@ -77,7 +76,7 @@ final class TreeUpdater: @unchecked Sendable {
         }
 
         func updateDirectory(
-            _ parent: SourceDirectory?, _ name: String, _ stat: FileStat, _ table: CopiedDirectory,
+            _ parent: SourceDirectory?, _ name: FileName, _ stat: FileStat, _ table: CopiedDirectory,
             queue: WorkQueue<Job>
         ) throws {
             let directory =
@@ -89,21 +88,27 @@ final class TreeUpdater: @unchecked Sendable {
             var copy = LazyDirectory(root: updater.target, path: directory.path)
             defer { copy.close() }
             if isSame {
-                try table.forEach { entry, name in
+                try table.update { entry, name in
                     report.entries += 1
+                    let moment = FileClock.now()
                     guard let now = try FileStat.find(directory.descriptor, name) else {
                         throw StorageError(
-                            .unstable, "\(directory.path)\(String(cString: name)) vanished while its volume should stand still")
+                            .unstable,
+                            "\(directory.path.appending(name).text) vanished while its volume should stand still")
                     }
-                    try updateEntry(name, now, entry, table, directory, &copy, &jobs)
+                    let hasChanged = try updateEntry(
+                        name, now, entry, table.directory(entry), directory, &copy, &jobs)
+                    guard hasChanged else { return nil }
+                    return CopiedEntry(now, isUncertain: FileClock.isUncertainLater(now, at: moment))
                 }
             } else {
                 try updateNames(table, directory, &copy, &jobs)
-                try directory.path.withCString {
+                try directory.path.withPointer {
                     try attributes.copy(
                         from: directory.descriptor, to: copy.descriptor(), stat: stat, isNew: false, path: $0)
                 }
                 report.copied += 1
+                table.stat = stat
             }
             queue.add(jobs)
         }
@@ -113,60 +118,69 @@ final class TreeUpdater: @unchecked Sendable {
             _ table: CopiedDirectory, _ directory: SourceDirectory, _ copy: inout LazyDirectory, _ jobs: inout [Job]
         ) throws {
             var known = table.byName()
-            var seen: [(name: String, stat: FileStat, entry: CopiedEntry?)] = []
-            try forEachEntry(of: directory.descriptor, buffer: entryBuffer, path: directory.path) { name, type in
+            var seen: [(name: FileName, stat: FileStat, moment: timespec, entry: CopiedEntry?)] = []
+            try forEachEntry(of: directory.descriptor, buffer: entryBuffer, path: directory.path.text) { name, type in
                 if type == UInt8(DT_SOCK) { return }
+                let moment = FileClock.now()
                 guard let stat = try FileStat.find(directory.descriptor, name), !stat.isSocket else { return }
-                let text = String(cString: name)
-                seen.append((text, stat, known.removeValue(forKey: text)))
+                let key = FileName(name)
+                seen.append((key, stat, moment, known.removeValue(forKey: key)))
             }
-            for (name, entry) in known { try remove(name, entry, &copy) }
-            for (name, stat, entry) in seen {
+            for (name, entry) in known { try name.withPointer { try remove($0, entry, &copy) } }
+            let next = CopiedDirectory()
+            for (name, stat, moment, entry) in seen {
                 report.entries += 1
-                try name.withCString { name in
+                try name.withPointer { name in
+                    var below = stat.isDirectory ? CopiedDirectory() : nil
+                    var isUncertain = FileClock.isUncertainLater(stat, at: moment)
                     if let entry {
-                        try updateEntry(name, stat, entry, table, directory, &copy, &jobs)
+                        if stat.isDirectory, entry.inode == stat.ino, let old = table.directory(entry) { below = old }
+                        if try !updateEntry(name, stat, entry, below, directory, &copy, &jobs) { isUncertain = false }
                     } else {
-                        try addEntry(name, stat, directory, &copy, &jobs)
+                        try addEntry(name, stat, below, directory, &copy, &jobs)
                     }
+                    next.add(name, stat, isUncertain: isUncertain, directory: below)
                 }
             }
+            table.become(next)
         }
 
-        /// Compares an entry with what was copied of it.
+        /// Compares an entry with what was copied of it. Returns whether it was copied again.
         private func updateEntry(
-            _ name: UnsafePointer<CChar>, _ stat: FileStat, _ entry: CopiedEntry, _ table: CopiedDirectory,
+            _ name: UnsafePointer<CChar>, _ stat: FileStat, _ entry: CopiedEntry, _ below: CopiedDirectory?,
             _ directory: SourceDirectory, _ copy: inout LazyDirectory, _ jobs: inout [Job]
-        ) throws {
-            if stat.isDirectory, entry.inode == stat.ino, let below = table.directory(entry) {
+        ) throws -> Bool {
+            // Inode numbers are given out again: what was a symlink may be a directory now.
+            if stat.isDirectory, entry.inode == stat.ino, entry.subdirectory >= 0, let below {
                 if entry.isUncertain { below.stat.ctime_nsec = .max }
                 if stat.mount == updater.mount {
-                    jobs.append(.directory(directory, name: String(cString: name), stat: stat, table: below))
+                    jobs.append(.directory(directory, name: FileName(name), stat: stat, table: below))
                 }
-                return
+                return entry.isUncertain
             }
             if entry.matches(stat) {
                 if stat.nlink > 1 && stat.isRegular { updater.addUnchanged(stat.ino, directory, name) }
-                return
+                return false
             }
             if stat.isRegular && stat.nlink > 1 {
                 // All names of this inode come along here, as its change shows under each.
                 updater.addLinked(directory, name, stat)
-                return
+                return true
             }
-            report.copied += 1
             if entry.isSameFile(stat) {
+                report.copied += 1
                 try addFile(name, stat, directory, &copy, &jobs, inPlace: true)
-                return
+                return true
             }
-            try remove(String(cString: name), entry, &copy)
-            try addEntry(name, stat, directory, &copy, &jobs)
+            try remove(name, entry, &copy)
+            try addEntry(name, stat, below, directory, &copy, &jobs)
             try stamp(directory, copy.descriptor())
+            return true
         }
 
-        /// Makes an entry that the copy does not have.
+        /// Makes an entry that the copy does not have; `below` will tell of a directory's content.
         private func addEntry(
-            _ name: UnsafePointer<CChar>, _ stat: FileStat, _ directory: SourceDirectory,
+            _ name: UnsafePointer<CChar>, _ stat: FileStat, _ below: CopiedDirectory?, _ directory: SourceDirectory,
             _ copy: inout LazyDirectory, _ jobs: inout [Job]
         ) throws {
             report.copied += 1
@@ -179,8 +193,8 @@ final class TreeUpdater: @unchecked Sendable {
                 return
             }
             try EntryMaker.make(name, stat, from: directory.descriptor, in: copy.descriptor())
-            if stat.isDirectory {
-                jobs.append(.directory(directory, name: String(cString: name), stat: stat, table: CopiedDirectory()))
+            if let below {
+                jobs.append(.directory(directory, name: FileName(name), stat: stat, table: below))
             } else {
                 try attributes.copySpecial(
                     from: directory.descriptor, to: copy.descriptor(), name: name, stat: stat)
@@ -192,7 +206,7 @@ final class TreeUpdater: @unchecked Sendable {
             _ copy: inout LazyDirectory, _ jobs: inout [Job], inPlace: Bool
         ) throws {
             if stat.size >= Self.largeFile {
-                jobs.append(.file(directory, name: String(cString: name), stat: stat, inPlace: inPlace))
+                jobs.append(.file(directory, name: FileName(name), stat: stat, inPlace: inPlace))
             } else {
                 try copyFile(name, stat, directory, into: copy.descriptor(), inPlace: inPlace)
             }
@@ -215,15 +229,18 @@ final class TreeUpdater: @unchecked Sendable {
         }
 
         /// Removes an entry of the copy: a file at once, a directory by moving it out of the way.
-        private func remove(_ name: String, _ entry: CopiedEntry, _ copy: inout LazyDirectory) throws {
+        private func remove(_ name: UnsafePointer<CChar>, _ entry: CopiedEntry, _ copy: inout LazyDirectory) throws {
             report.removed += 1
             if entry.subdirectory >= 0 {
                 try posix(
-                    renameat(copy.descriptor(), name, updater.trash, updater.nextTrashName()), "remove", name)
+                    renameat(copy.descriptor(), name, updater.trash, Self.trashName()), "remove", String(cString: name))
             } else {
-                try posix(unlinkat(copy.descriptor(), name, 0), "remove", name)
+                try posix(unlinkat(copy.descriptor(), name, 0), "remove", String(cString: name))
             }
         }
+
+        /// A name that nothing in the trash has; an earlier pass has put things there as well.
+        private static func trashName() -> String { String(UInt64.random(in: .min ... .max), radix: 16) }
 
         /// Gives a directory of the copy its times again after a name was made in it.
         func stamp(_ directory: SourceDirectory, _ copy: Int32) throws {
@@ -244,29 +261,22 @@ final class TreeUpdater: @unchecked Sendable {
         lock.with {
             linked.append(
                 LinkedName(
-                    directory: directory.path, directoryStat: directory.stat, name: String(cString: name), stat: stat))
+                    directory: directory.path, directoryStat: directory.stat, name: FileName(name), stat: stat))
         }
     }
 
     private func addUnchanged(_ inode: UInt64, _ directory: SourceDirectory, _ name: UnsafePointer<CChar>) {
-        lock.with { unchangedLinks[inode] = directory.path + String(cString: name) }
-    }
-
-    private func nextTrashName() -> String {
-        lock.with {
-            trashed += 1
-            return String(trashed)
-        }
+        lock.with { unchangedLinks[inode] = directory.path.appending(name) }
     }
 
     /// Opens a directory by its path below another, following no symlink, however long the path is.
-    static func openDirectory(_ root: Int32, _ path: String) throws -> Int32 {
-        var current = try posix(openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open", path)
-        for part in path.split(separator: "/") {
-            let next = openat(current, String(part), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    static func openDirectory(_ root: Int32, _ path: FileName) throws -> Int32 {
+        var current = try posix(openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open", path.text)
+        for part in path.components {
+            let next = part.withPointer { openat(current, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
             let reason = errno
             close(current)
-            if next < 0 { throw FileFailure("open", path, reason) }
+            if next < 0 { throw FileFailure("open", path.text, reason) }
             current = next
         }
         return current
@@ -276,20 +286,22 @@ final class TreeUpdater: @unchecked Sendable {
 /// A directory of the source, open as long as a job below needs it.
 final class SourceDirectory: Sendable {
     let descriptor: Int32
-    let path: String
+    let path: FileName
     let stat: FileStat
 
     init(root: Int32, _ stat: FileStat) throws {
         descriptor = try posix(fcntl(root, F_DUPFD_CLOEXEC, 3), "open", "the volume")
-        path = ""
+        path = .root
         self.stat = stat
     }
 
-    init(_ parent: SourceDirectory, _ name: String, _ stat: FileStat) throws {
-        path = parent.path + name + "/"
+    init(_ parent: SourceDirectory, _ name: FileName, _ stat: FileStat) throws {
+        path = name.withPointer { parent.path.appending($0) }
         self.stat = stat
-        descriptor = openat(parent.descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        if descriptor < 0 { throw FileFailure("open", path, errno) }
+        descriptor = name.withPointer {
+            openat(parent.descriptor, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        }
+        if descriptor < 0 { throw FileFailure("open", path.text, errno) }
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
@@ -298,10 +310,10 @@ final class SourceDirectory: Sendable {
 /// A directory of the copy, opened when something in it has to change.
 private struct LazyDirectory {
     let root: Int32
-    let path: String
+    let path: FileName
     private var opened: Int32 = -1
 
-    init(root: Int32, path: String) {
+    init(root: Int32, path: FileName) {
         self.root = root
         self.path = path
     }

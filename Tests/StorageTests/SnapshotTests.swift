@@ -30,6 +30,37 @@ struct SnapshotTests {
         }
     }
 
+    @Test("A pass can be made again and again, with changes of every kind between") func repeated() async throws {
+        try await TestPool.with { pool in
+            let root = pool.root("c1")
+            let path = root + "/var/mapped"
+            try Files.write(path, [UInt8](repeating: 1, count: 8192))
+            let file = try FileDescriptor.open(path, O_RDWR)
+            let memory = try #require(mmap(nil, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, file.rawValue, 0))
+            defer { munmap(memory, 8192) }
+            let session = try await pool.driver.beginSnapshot(of: "c1", named: "s")
+            for round in 0..<6 {
+                memset(memory, Int32(round), 8192)
+                try Files.makeDirectories(root + "/new\(round)/below")
+                try Files.write(root + "/new\(round)/below/file", "round \(round)")
+                link(root + "/new\(round)/below/file", root + "/new\(round)/second")
+                try Files.write(root + "/etc/deep/er/file", "round \(round)")
+                if round > 1 {
+                    try removeTree(root + "/new\(round - 2)")
+                    rename(root + "/new\(round - 1)/below", root + "/new\(round)/moved")
+                    try Files.write(root + "/new\(round)/moved/file", "changed after it was moved \(round)")
+                }
+                _ = try await session.update()
+            }
+            let expected = try TreeText.describe(root)
+            let last = try await session.update()
+            #expect(last.removed == 0)
+            try await session.commit()
+            let actual = try TreeText.describe(pool.snapshot("s"))
+            #expect(Set(actual).symmetricDifference(expected).sorted() == [])
+        }
+    }
+
     @Test("Nothing has changed") func nothing() async throws {
         try await expectExact { _ in }
     }
@@ -85,6 +116,32 @@ struct SnapshotTests {
             try Files.makeDirectories(root + "/etc")
             try Files.write(root + "/etc/.new", "replaced at once")
             rename(root + "/etc/.new", root + "/etc/passwd")
+        }
+    }
+
+    @Test("Names that are no text are kept byte by byte") func names8Bit() async throws {
+        let odd: [CChar] = [111, 100, 100, -1, -2, 10, 0]
+        try await TestPool.with(fill: { root in
+            let directory = try FileDescriptor.open(root, O_RDONLY | O_DIRECTORY)
+            mkdirat(directory.rawValue, odd, 0o755)
+            let below = openat(directory.rawValue, odd, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            close(openat(below, odd, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600))
+            linkat(below, odd, directory.rawValue, "second", 0)
+            close(below)
+        }) { pool in
+            let session = try await pool.driver.beginSnapshot(of: "c1", named: "s")
+            let directory = try FileDescriptor.open(pool.root("c1"), O_RDONLY | O_DIRECTORY)
+            let below = FileDescriptor(owning: openat(directory.rawValue, odd, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
+            linkat(below.rawValue, odd, below.rawValue, "third", 0)
+            let file = FileDescriptor(owning: openat(below.rawValue, odd, O_WRONLY | O_CLOEXEC))
+            try file.write("changed")
+            _ = try await session.finish()
+            let copy = try FileDescriptor.open(pool.snapshot("s"), O_RDONLY | O_DIRECTORY)
+            let copied = FileDescriptor(owning: openat(copy.rawValue, odd, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
+            let content = FileDescriptor(owning: openat(copied.rawValue, odd, O_RDONLY | O_CLOEXEC))
+            #expect(try content.readAll() == Array("changed".utf8))
+            #expect(try content.status().st_nlink == 3)
+            try await pool.driver.delete(.container("c1"))
         }
     }
 
