@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <grp.h>
 #include <linux/fs.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <sched.h>
@@ -91,6 +92,12 @@ int apus_name_to_handle_at(int dirfd, const char *path, int32_t *type, uint8_t *
 
 pid_t apus_fork(unsigned long flags) {
     return (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
+}
+pid_t apus_fork_into(unsigned long flags, int cgroup) {
+    struct clone_args args = {.flags = flags | CLONE_INTO_CGROUP, .cgroup = (uint64_t)cgroup};
+    // With CLONE_PARENT the signal is that of our own parent's choice, and may not be given.
+    if (!(flags & CLONE_PARENT)) args.exit_signal = SIGCHLD;
+    return (pid_t)syscall(SYS_clone3, &args, sizeof args);
 }
 pid_t apus_getpid(void) { return (pid_t)syscall(SYS_getpid); }
 

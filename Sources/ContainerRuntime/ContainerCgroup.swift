@@ -5,7 +5,8 @@ public import LinuxSystem
 ///
 /// - `apus-<daemon>/<name>.<generation>` carries the limits and is never seen by the container;
 /// - `…/c` is what the container sees as the root, and in v2 may divide further;
-/// - `…/c/.apus-exec` holds the programs that `exec` brought in.
+/// - `…/c/.apus-exec` holds the programs that `exec` brought in;
+/// - `…/agent`, in v2 alone, holds the process of ours that brings them in.
 public struct ContainerCgroup: Sendable {
     /// The host's hierarchies.
     public let layout: CgroupLayout
@@ -16,6 +17,8 @@ public struct ContainerCgroup: Sendable {
     public static let inner = "c"
     /// The cgroup's name below `inner` for programs that `exec` brought in.
     public static let execSessions = ".apus-exec"
+    /// The cgroup's name below `name`, in v2, for the process that brings them in.
+    public static let agent = "agent"
 
     /// Names the cgroups; makes nothing.
     public init(layout: CgroupLayout, name: String) {
@@ -52,6 +55,9 @@ public struct ContainerCgroup: Sendable {
             // A v1 hierarchy does it elsewhere, and nobody but a privileged container can make device nodes.
             if hierarchy.isV2, idmap == nil, layout.hierarchy(for: "devices") == nil {
                 try CgroupDevices.limitV2(path(in: hierarchy))
+            }
+            if hierarchy.isV2, mkdir(path(in: hierarchy) + "/" + Self.agent, 0o755) != 0, errno != EEXIST {
+                throw SystemError("mkdir", "make the cgroup \(path(in: hierarchy))/\(Self.agent)")
             }
             if hierarchy.isV2, let idmap {
                 let root = path(in: hierarchy) + "/" + Self.inner

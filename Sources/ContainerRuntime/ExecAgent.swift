@@ -7,6 +7,9 @@ import LinuxSystem
 /// Moving a process into cgroups waits for the kernel's RCU, 8–16 ms each time. The agent moves itself once;
 /// its children are born where they belong. They are made with CLONE_PARENT, so they are the monitor's
 /// children.
+///
+/// In v2 the agent itself stays outside of what the container sees: in there it would be a process without a
+/// number, at which systemd's tools give up ("Failed to dump process list … Input/output error").
 struct ExecAgent {
     let plan: MonitorPlan
     let socket: FileDescriptor
@@ -28,8 +31,8 @@ struct ExecAgent {
             for number in 3..<Int32(1024) where number != socket.rawValue { _ = close(number) }
             let target = try ProcessDescriptor(pid: plan.initPID)
             for hierarchy in plan.hierarchies {
-                let directory = "\(hierarchy)/\(plan.cgroupName)/\(ContainerCgroup.inner)"
-                try Files.poke("\(directory)/\(ContainerCgroup.execSessions)/cgroup.procs", "0")
+                let place = hierarchy == plan.unified ? ContainerCgroup.agent : ExecAgent.sessions
+                try Files.poke("\(hierarchy)/\(plan.cgroupName)/\(place)/cgroup.procs", "0")
             }
             // From here on children are born into the container's pid namespace.
             try Namespaces.enter(target.descriptor, .pid)
@@ -44,7 +47,7 @@ struct ExecAgent {
     private func execute(_ message: SocketMessage, _ target: ProcessDescriptor) throws {
         let order = try ExecOrder(decoding: message.bytes)
         guard let report = message.descriptors.first else { throw WireReader.malformed }
-        let pid = apus_fork(UInt(APUS_CLONE_PARENT))
+        let pid = fork()
         if pid == 0 {
             socket.close()
             ExecChild(plan: plan, request: order.request, report: report, target: target)
@@ -58,6 +61,22 @@ struct ExecAgent {
         answer.uint32(order.session)
         answer.int32(pid)
         try socket.send(answer.bytes)
+    }
+
+    private static let sessions = "\(ContainerCgroup.inner)/\(ContainerCgroup.execSessions)"
+
+    /// A child in the container's cgroup for sessions. The container owns that cgroup and may have removed or
+    /// changed it; then it is made anew, or the child stays in the agent's, under the same limits.
+    private func fork() -> pid_t {
+        let flags = UInt(APUS_CLONE_PARENT)
+        guard !plan.unified.isEmpty else { return apus_fork(flags) }
+        let path = "\(plan.unified)/\(plan.cgroupName)/\(ExecAgent.sessions)"
+        _ = mkdir(path, 0o755)
+        if let cgroup = try? FileDescriptor.open(path, O_RDONLY | O_DIRECTORY) {
+            let pid = apus_fork_into(flags, cgroup.rawValue)
+            if pid >= 0 { return pid }
+        }
+        return apus_fork(flags)
     }
 }
 

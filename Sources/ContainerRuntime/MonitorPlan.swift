@@ -9,6 +9,8 @@ package struct MonitorPlan: Equatable {
     package var statusFile = ""
     package var cgroupName = ""
     package var hierarchies: [String] = []
+    /// The unified one of them.
+    package var unified = ""
     package var initPID: Int32 = 0
     package var initStartTicks: UInt64 = 0
     package var startedAt: Int64 = 0
@@ -29,6 +31,7 @@ package struct MonitorPlan: Equatable {
             out.text(text)
         }
         out.list(hierarchies) { $0.text($1) }
+        out.text(unified)
         out.list(environment) { $0.text($1) }
         for number in [initPID, listener, console, channel] { out.int32(number) }
         out.uint64(initStartTicks)
@@ -49,6 +52,7 @@ package struct MonitorPlan: Equatable {
         consoleLog = try input.text()
         initKind = InitKind(rawValue: try input.text()) ?? .other
         hierarchies = try input.list { try $0.text() }
+        unified = try input.text()
         environment = try input.list { try $0.text() }
         initPID = try input.int32()
         listener = try input.int32()
@@ -70,6 +74,7 @@ package struct MonitorPlan: Equatable {
         statusFile = spec.statusFile
         cgroupName = spec.cgroup
         hierarchies = layout.hierarchies.map(\.path)
+        unified = layout.unified?.path ?? ""
         self.initPID = initPID
         initStartTicks = try ProcessStatus(pid: initPID).startTicks
         startedAt = Int64(time(nil))

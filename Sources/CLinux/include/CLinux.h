@@ -55,6 +55,8 @@ int apus_name_to_handle_at(int dirfd, const char *path, int32_t *type, uint8_t *
 
 // Like fork(), but with clone flags. Only for single-threaded callers.
 int32_t apus_fork(unsigned long flags);
+// Like fork(), but the child is born into a v2 cgroup, given by a descriptor of its directory.
+int32_t apus_fork_into(unsigned long flags, int cgroup);
 // Raw getpid(), which a child of apus_fork can trust.
 int32_t apus_getpid(void);
 
