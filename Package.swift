@@ -85,7 +85,7 @@ let package = Package(
             swiftSettings: house),
         .target(
             name: "Checkpoint",
-            dependencies: ["CRIU", "ContainerRuntime", "Storage", "LinuxSystem", crypto],
+            dependencies: ["CRIU", "ContainerRuntime", "LinuxSystem", crypto],
             swiftSettings: house),
 
         // REST.
@@ -136,7 +136,7 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "ContainerFilesTests", dependencies: ["ContainerRuntime", "LinuxSystem"], swiftSettings: house),
-        .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "CRIU", "LinuxSystem"], swiftSettings: house),
+        .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "ContainerRuntime", "CRIU", "LinuxSystem"], swiftSettings: house),
         .testTarget(name: "ApusAPITests", dependencies: ["ApusAPI"], swiftSettings: house),
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusAPI"], swiftSettings: house),
         .testTarget(

@@ -20,7 +20,7 @@ public final class CRIUSession {
         }
         channel = ours
         // Where this is not allowed CRIU is merely slower.
-        if launch.niceness != 0 { _ = setpriority(PRIO_PROCESS, id_t(process.pid), launch.niceness) }
+        if launch.niceness != 0 { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(process.pid), launch.niceness) }
     }
 
     deinit { finish() }

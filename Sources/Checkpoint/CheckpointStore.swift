@@ -45,6 +45,26 @@ public enum CheckpointStore {
         return record
     }
 
+    /// Completes a checkpoint whose maker was killed after CRIU had finished (and, for a stateful stop, had ended the
+    /// tasks). False: it is not whole and of no use; the container then runs on.
+    public static func completeInterrupted(_ directory: String) throws -> Bool {
+        if exists(directory) { return true }
+        // CRIU writes its statistics last of all.
+        guard Files.exists("\(directory)/\(recordFile)"), Files.exists("\(directory)/\(images)/stats-dump") else {
+            return false
+        }
+        try mendTimers(directory)
+        try seal(directory)
+        return true
+    }
+
+    /// CRIU dumps periodic timers that had just expired so that they would never fire again.
+    static func mendTimers(_ directory: String) throws {
+        let path = "\(directory)/\(images)/files.img"
+        guard let mended = try CRIUTimers.mendExpired(CRIUImage(path: path, magic: .files)) else { return }
+        try Files.replace(path, mended.bytes, mode: 0o644, sync: false)
+    }
+
     /// Compares everything but memory pages with the manifest.
     package static func check(_ directory: String) throws {
         try Manifest(readingFrom: directory).verify(directory, .allButMemory)

@@ -43,7 +43,7 @@ struct DumpAttempt: Sendable {
             var record = try frozen.record()
             record.frozenMicroseconds = statistics.frozenTime
             record.size = (try? await onThread { try Self.sizeOfFiles(images) }) ?? 0
-            try? mendTimers()
+            try CheckpointStore.mendTimers(directory)
             try CheckpointStore.write(record, to: directory)
             keepLog()
             return record
@@ -96,13 +96,6 @@ struct DumpAttempt: Sendable {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-    }
-
-    /// CRIU dumps periodic timers that had just expired so that they would never fire again.
-    private func mendTimers() throws {
-        let path = "\(images)/files.img"
-        guard let mended = try CRIUTimers.mendExpired(CRIUImage(path: path, magic: .files)) else { return }
-        try Files.replace(path, mended.bytes, mode: 0o644, sync: false)
     }
 
     /// Moves CRIU's log to where the caller wants it.
