@@ -12,6 +12,7 @@ public struct DirDriver: StorageDriver {
     public let driver = "dir"
     /// The pool's directory.
     public let poolPath: String
+    let reaper = Reaper()
 
     /// The pool at a path; make it with `createPool`.
     public init(path: String) { poolPath = path }
@@ -32,6 +33,7 @@ public struct DirDriver: StorageDriver {
     }
 
     public func deletePool() async throws {
+        await reaper.settle()
         try await blocking("delete storage pool \(poolPath)") {
             for name in ["snapshots", "containers", "images", "staging"] {
                 try TreeRemover.remove("\(poolPath)/\(name)")
@@ -74,9 +76,11 @@ public struct DirDriver: StorageDriver {
         try destination.validate()
         try requirePresent(source)
         try requireAbsent(destination)
-        try await create(destination) { directory in
-            try await blocking("copy \(source) to \(destination)") {
-                _ = try TreeCopier.copy(self.directory(of: source), to: directory)
+        try await againWithRoom {
+            try await create(destination) { directory in
+                try await blocking("copy \(source) to \(destination)") {
+                    _ = try TreeCopier.copy(self.directory(of: source), to: directory)
+                }
             }
         }
     }
@@ -87,12 +91,18 @@ public struct DirDriver: StorageDriver {
         try snapshot.validate()
         try requirePresent(source)
         try requireAbsent(snapshot)
-        return try await DirSnapshotSession.begin(driver: self, source: source, snapshot: snapshot)
+        return try await againWithRoom {
+            try await DirSnapshotSession.begin(driver: self, source: source, snapshot: snapshot)
+        }
     }
 
     public func stage(_ source: Volume, for container: String) async throws -> any StagedVolume {
         try requirePresent(source)
         try requirePresent(.container(container))
+        return try await againWithRoom { try await makeStaged(source, for: container) }
+    }
+
+    private func makeStaged(_ source: Volume, for container: String) async throws -> any StagedVolume {
         let place = try StagingPlace(pool: poolPath, container: container)
         do {
             try await blocking("copy \(source) for container \(container)") {
@@ -102,13 +112,15 @@ public struct DirDriver: StorageDriver {
             await place.discard()
             throw error
         }
-        return DirStagedVolume(container: container, live: directory(of: .container(container)), place: place)
+        return DirStagedVolume(
+            container: container, live: directory(of: .container(container)), place: place, reaper: reaper)
     }
 
     public func staged(for container: String) async -> (any StagedVolume)? {
         guard let place = StagingPlace.find(pool: poolPath, container: container), Files.isDirectory(place.volume)
         else { return nil }
-        return DirStagedVolume(container: container, live: directory(of: .container(container)), place: place)
+        return DirStagedVolume(
+            container: container, live: directory(of: .container(container)), place: place, reaper: reaper)
     }
 
     public func restore(container: String, from source: Volume) async throws {
@@ -161,6 +173,7 @@ public struct DirDriver: StorageDriver {
         let place = try StagingPlace(pool: poolPath)
         do {
             try await blocking("delete \(volume)") {
+                try requireUnmounted(volume)
                 try checked(
                     cstorage_rename_new(directory(of: volume), place.directory + "/deleted"), "rename",
                     directory(of: volume))
@@ -178,8 +191,10 @@ public struct DirDriver: StorageDriver {
             throw error
         }
         // The volume is gone for its users; what cannot be removed now is removed by `removeLeftovers`.
-        try await blocking("remove the files of \(volume)") { try TreeRemover.remove(place.directory) }
+        reaper.remove(place)
     }
+
+    public func settle() async { await reaper.settle() }
 
     public func usage(of volume: Volume) async throws -> UInt64 {
         try requirePresent(volume)
@@ -206,6 +221,26 @@ public struct DirDriver: StorageDriver {
             let names = try Files.names(in: staging).sorted()
             for name in names { try TreeRemover.remove("\(staging)/\(name)") }
             return names.map { "\(staging)/\($0)" }
+        }
+    }
+
+    /// Runs `body`; if the pool is full while files of deleted volumes are still being removed, again when they are gone.
+    private func againWithRoom<Result: Sendable>(_ body: () async throws -> Result) async throws -> Result {
+        do {
+            return try await body()
+        } catch let error as StorageError where error.code == .noSpace && reaper.isBusy {
+            await reaper.settle()
+            return try await body()
+        }
+    }
+
+    /// Refuses a volume in which something is mounted: it would stay, and what is in it be hidden.
+    private func requireUnmounted(_ volume: Volume) throws {
+        let path = directory(of: volume)
+        for mount in try MountInfo.current() where mount.mountPoint.hasPrefix(path + "/") {
+            throw StorageError(
+                .system, "cannot delete \(volume): something is mounted at \(mount.mountPoint). Unmount it first",
+                errno: EBUSY)
         }
     }
 

@@ -95,7 +95,7 @@ final class DirSnapshotSession: SnapshotSession, @unchecked Sendable {
             throw error
         }
         // What was moved to the trash is removed later: somebody may wait for the snapshot.
-        Task.detached { [place] in await place.discard() }
+        driver.reaper.remove(place)
     }
 
     func cancel() async {

@@ -6,11 +6,13 @@ final class DirStagedVolume: StagedVolume, @unchecked Sendable {
     let container: String
     private let live: String
     private let place: StagingPlace
+    private let reaper: Reaper
     private let lock = Lock()
     private var isSwapped = false
     private var hasEnded = false
 
-    init(container: String, live: String, place: StagingPlace) {
+    init(container: String, live: String, place: StagingPlace, reaper: Reaper) {
+        self.reaper = reaper
         self.container = container
         self.live = live
         self.place = place
@@ -42,6 +44,6 @@ final class DirStagedVolume: StagedVolume, @unchecked Sendable {
             defer { hasEnded = true }
             return !hasEnded
         }
-        if isFirst { await place.discard() }
+        if isFirst { reaper.remove(place.abandoned()) }
     }
 }

@@ -53,6 +53,14 @@ struct StagingPlace: Sendable {
         rmdir(directory)
     }
 
+    /// Gives the place up: nobody finds it as a container's any more.
+    func abandoned() -> StagingPlace {
+        let number = String(UInt64.random(in: .min ... .max), radix: 16)
+        let parent = directory.split(separator: "/").dropLast().joined(separator: "/")
+        let other = (directory.hasPrefix("/") ? "/" : "") + parent + "/" + number
+        return cstorage_rename_new(directory, other) == 0 ? StagingPlace(directory: other) : self
+    }
+
     /// Removes the place and what is in it. What cannot be removed is left to `removeLeftovers`.
     func discard() async {
         _ = try? await Blocking.run { try TreeRemover.remove(directory) }

@@ -48,8 +48,12 @@ public protocol StorageDriver: Sendable {
     /// Renames a volume. A container's snapshots go with it.
     func rename(_ volume: Volume, to newName: String) async throws
 
-    /// Deletes a volume; a container with all its snapshots. Never leaves the pool's own file system.
+    /// Deletes a volume; a container with all its snapshots. The name is free when this returns; the files are removed
+    /// in the background (`settle`). Never leaves the pool's own file system.
     func delete(_ volume: Volume) async throws
+
+    /// Waits until the files of deleted volumes are gone.
+    func settle() async
 
     /// The bytes a volume occupies on disk.
     func usage(of volume: Volume) async throws -> UInt64

@@ -68,6 +68,7 @@ struct DriverTests {
             #expect(try await driver.volumes() == [.container("c9"), .snapshot(container: "c9", name: "s2")])
             try await driver.delete(.container("c9"))
             #expect(try await driver.volumes().isEmpty)
+            await driver.settle()
             #expect(pool.leftovers.isEmpty)
             try await driver.deletePool()
             #expect(!Files.exists(driver.poolPath))
@@ -128,6 +129,7 @@ struct StagedVolumeTests {
             try await staged.swap()
             #expect(try Files.text(pool.root("c1") + "/etc/passwd") == "later")
             await staged.discard()
+            await driver.settle()
             #expect(try Files.text(pool.root("c1") + "/etc/passwd") == "later")
             #expect(pool.leftovers.isEmpty)
             await #expect(throws: StorageError.self) { try await staged.swap() }
@@ -140,6 +142,7 @@ struct StagedVolumeTests {
             try Files.write(pool.root("c1") + "/etc/passwd", "later")
             try await pool.driver.restore(container: "c1", from: .snapshot(container: "c1", name: "s"))
             #expect(try TreeText.describe(pool.root("c1")) == TreeText.describe(pool.snapshot("s")))
+            await pool.driver.settle()
             #expect(pool.leftovers.isEmpty)
         }
     }
@@ -157,6 +160,7 @@ struct StagedVolumeTests {
             try await found.swap()
             #expect(try Files.text(pool.root("c1") + "/etc/passwd") == "later")
             await found.discard()
+            await another.settle()
             #expect(pool.leftovers.isEmpty)
         }
     }

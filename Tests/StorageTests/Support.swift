@@ -40,11 +40,6 @@ struct TestPool {
 
     /// What lies in the pool's staging room, where nothing may be left.
     var leftovers: [String] { (try? Files.names(in: driver.poolPath + "/staging")) ?? [] }
-
-    /// Waits until what is removed in the background is gone.
-    func settle() async throws {
-        for _ in 0..<500 where !leftovers.isEmpty { try await Task.sleep(for: .milliseconds(10)) }
-    }
 }
 
 /// A tree with one of everything a container may have in its files.
