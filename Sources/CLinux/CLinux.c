@@ -3,10 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/filter.h>
 #include <grp.h>
-#include <linux/fs.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
@@ -47,15 +45,6 @@ int apus_mount_setattr(int dirfd, const char *path, unsigned flags, uint64_t set
     return (int)syscall(SYS_mount_setattr, dirfd, path, flags, &a, sizeof a);
 }
 
-int apus_fsopen(const char *filesystem) { return (int)syscall(SYS_fsopen, filesystem, 1u); }
-int apus_fsconfig_string(int fd, const char *key, const char *value) {
-    return (int)syscall(SYS_fsconfig, fd, 1u, key, value, 0);
-}
-int apus_fsconfig_create(int fd) { return (int)syscall(SYS_fsconfig, fd, 6u, NULL, NULL, 0); }
-int apus_fsmount(int fd, uint64_t attributes) {
-    return (int)syscall(SYS_fsmount, fd, 1u, (unsigned)attributes);
-}
-
 int apus_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve) {
     struct how how = {flags, mode, resolve};
     return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof how);
@@ -70,25 +59,10 @@ int apus_pidfd_open(pid_t pid, unsigned flags) { return (int)syscall(SYS_pidfd_o
 int apus_pidfd_send_signal(int pidfd, int signal) {
     return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
 }
-int apus_pidfd_getfd(int pidfd, int target) { return (int)syscall(SYS_pidfd_getfd, pidfd, target, 0); }
 int apus_close_range(unsigned first, unsigned last, unsigned flags) {
     return (int)syscall(SYS_close_range, first, last, flags);
 }
 int apus_memfd_create(const char *name, unsigned flags) { return (int)syscall(SYS_memfd_create, name, flags); }
-
-int apus_name_to_handle_at(int dirfd, const char *path, int32_t *type, uint8_t *bytes, unsigned *length,
-                           int *mount_id, int flags) {
-    union {
-        struct file_handle handle;
-        char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-    } room;
-    room.handle.handle_bytes = *length > MAX_HANDLE_SZ ? MAX_HANDLE_SZ : *length;
-    if (name_to_handle_at(dirfd, path, &room.handle, mount_id, flags) < 0) return -1;
-    *type = room.handle.handle_type;
-    *length = room.handle.handle_bytes;
-    memcpy(bytes, room.handle.f_handle, room.handle.handle_bytes);
-    return 0;
-}
 
 pid_t apus_fork(unsigned long flags) {
     return (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
@@ -99,11 +73,6 @@ pid_t apus_fork_into(unsigned long flags, int cgroup) {
     if (!(flags & CLONE_PARENT)) args.exit_signal = SIGCHLD;
     return (pid_t)syscall(SYS_clone3, &args, sizeof args);
 }
-pid_t apus_getpid(void) { return (pid_t)syscall(SYS_getpid); }
-
-int apus_ioctl_int(int fd, unsigned long request, int value) { return ioctl(fd, request, value); }
-int apus_ioctl_pointer(int fd, unsigned long request, void *pointer) { return ioctl(fd, request, pointer); }
-unsigned long apus_ficlone_request(void) { return FICLONE; }
 
 int apus_winsize_set(int fd, unsigned short rows, unsigned short columns) {
     struct winsize size = {.ws_row = rows, .ws_col = columns};
@@ -156,14 +125,6 @@ int apus_prctl(int option, unsigned long a, unsigned long b, unsigned long c, un
 }
 int apus_capability_drop_bounding(int capability) {
     return prctl(PR_CAPBSET_DROP, (unsigned long)capability, 0ul, 0ul, 0ul);
-}
-int apus_capabilities_set(uint64_t effective, uint64_t permitted, uint64_t inheritable) {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-    struct __user_cap_data_struct data[2] = {
-        {(uint32_t)effective, (uint32_t)permitted, (uint32_t)inheritable},
-        {(uint32_t)(effective >> 32), (uint32_t)(permitted >> 32), (uint32_t)(inheritable >> 32)},
-    };
-    return (int)syscall(SYS_capset, &header, data);
 }
 int apus_seccomp_load(const void *program, size_t bytes) {
     struct sock_fprog filter = {

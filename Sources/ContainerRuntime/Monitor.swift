@@ -36,7 +36,7 @@ public final class Monitor {
 
     /// The work of `apus-runtime monitor`: reads the plan from an inherited descriptor, and stays until init
     /// ends.
-    public static func run(planDescriptor: Int32, onReady: (() -> Void)? = nil) throws {
+    public static func run(planDescriptor: Int32) throws {
         let file = FileDescriptor(owning: planDescriptor)
         let plan = try MonitorPlan(decoding: try file.readFromStart())
         file.close()

@@ -88,7 +88,7 @@ final class MonitorSessions {
 
     /// The agent tells the number of a child, or has gone.
     func readAgent() {
-        guard let agent, let message = try? WireSocketRaw.receive(agent.socket), !message.bytes.isEmpty else {
+        guard let agent, let message = try? agent.socket.receive(wait: false), !message.bytes.isEmpty else {
             dropAgent()
             return
         }
@@ -106,7 +106,7 @@ final class MonitorSessions {
 
     /// The child of a session has something to say before it executes, or has executed.
     func readReport(_ session: MonitorSession) {
-        if let message = try? WireSocketRaw.receive(session.report), !message.bytes.isEmpty {
+        if let message = try? session.report.receive(wait: false), !message.bytes.isEmpty {
             switch try? ExecReport(decoding: message.bytes) {
             case .terminal: session.terminal = message.descriptors.first
             case .failed(let code, let text): session.failure = (code, text)
@@ -223,9 +223,4 @@ final class MonitorSessions {
             proceed(session)
         }
     }
-}
-
-/// Plain messages without waiting.
-enum WireSocketRaw {
-    static func receive(_ socket: FileDescriptor) throws -> SocketMessage { try socket.receive(wait: false) }
 }

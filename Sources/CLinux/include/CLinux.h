@@ -13,7 +13,6 @@
 #define APUS_OPEN_TREE_CLOEXEC 02000000u
 #define APUS_AT_RECURSIVE 0x8000u
 #define APUS_AT_EMPTY_PATH 0x1000u
-#define APUS_AT_SYMLINK_NOFOLLOW 0x100u
 #define APUS_MOUNT_ATTR_IDMAP 0x00100000ull
 #define APUS_MOUNT_ATTR_RDONLY 0x00000001ull
 #define APUS_RESOLVE_NO_XDEV 0x01ull
@@ -30,39 +29,26 @@
 #define APUS_CLONE_NEWPID 0x20000000u
 #define APUS_CLONE_NEWNET 0x40000000u
 #define APUS_CLONE_PARENT 0x00008000u
-#define APUS_CLONE_INTO_CGROUP 0x200000000ull
 
 // ---- Plain system calls.
 int apus_open_tree(int dirfd, const char *path, unsigned flags);
 int apus_move_mount(int from_dirfd, const char *from, int to_dirfd, const char *to);
 int apus_mount_setattr(int dirfd, const char *path, unsigned flags, uint64_t set, uint64_t clear,
                        uint64_t propagation, int userns_fd);
-int apus_fsopen(const char *filesystem);
-int apus_fsconfig_string(int fd, const char *key, const char *value);
-int apus_fsconfig_create(int fd);
-int apus_fsmount(int fd, uint64_t attributes);
 int apus_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 int apus_pivot_root(const char *new_root, const char *put_old);
 int apus_setns(int fd, int flags);
 int apus_unshare(int flags);
 int apus_pidfd_open(int32_t pid, unsigned flags);
 int apus_pidfd_send_signal(int pidfd, int signal);
-int apus_pidfd_getfd(int pidfd, int target);
 int apus_close_range(unsigned first, unsigned last, unsigned flags);
 int apus_memfd_create(const char *name, unsigned flags);
-int apus_name_to_handle_at(int dirfd, const char *path, int32_t *type, uint8_t *handle, unsigned *length,
-                           int *mount_id, int flags);
 
 // Like fork(), but with clone flags. Only for single-threaded callers.
 int32_t apus_fork(unsigned long flags);
 // Like fork(), but the child is born into a v2 cgroup, given by a descriptor of its directory.
 int32_t apus_fork_into(unsigned long flags, int cgroup);
-// Raw getpid(), which a child of apus_fork can trust.
-int32_t apus_getpid(void);
 
-int apus_ioctl_int(int fd, unsigned long request, int value);
-int apus_ioctl_pointer(int fd, unsigned long request, void *pointer);
-unsigned long apus_ficlone_request(void);
 int apus_winsize_set(int fd, unsigned short rows, unsigned short columns);
 int apus_winsize_get(int fd, unsigned short *rows, unsigned short *columns);
 int apus_pty_peer(int master, int flags);
@@ -76,7 +62,6 @@ int32_t apus_wait_any(int nohang, int *how, int *status);
 
 int apus_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 int apus_capability_drop_bounding(int capability);
-int apus_capabilities_set(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 // Loads a ready-made BPF program (an array of struct sock_filter) as the seccomp filter of this thread.
 int apus_seccomp_load(const void *program, size_t bytes);
 
