@@ -151,7 +151,10 @@ public final class Monitor {
         let fields = (try? ProcessStatus.fields(pid: plan.initPID)) ?? [:]
         let heard = ["SigCgt", "SigBlk"].reduce(UInt64(0)) { $0 | (UInt64(fields[$1] ?? "", radix: 16) ?? 0) }
         postponed.removeAll { signal in
-            guard heard & (1 << UInt64(signal - 1)) != 0 || patience <= 0 else { return false }
+            // busybox waits by sigtimedwait(), during which the kernel does not show what it listens to: that it
+            // has any handler has to do.
+            let wanted = plan.initKind == .systemd ? 1 << UInt64(signal - 1) : UInt64.max
+            guard heard & wanted != 0 || patience <= 0 else { return false }
             initProcess.signal(signal)
             return true
         }
