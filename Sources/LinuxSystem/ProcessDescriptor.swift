@@ -63,6 +63,14 @@ public struct ProcessDescriptor: Sendable {
         apus_pidfd_send_signal(descriptor.rawValue, signal) == 0
     }
 
+    /// A copy of one of its descriptors: the same open file, in this process. Needs the right to trace it.
+    public func duplicate(descriptor number: Int32) throws -> FileDescriptor {
+        FileDescriptor(
+            owning: try check("pidfd_getfd", "copy descriptor \(number) of process \(pid)") {
+                apus_pidfd_getfd(descriptor.rawValue, number)
+            })
+    }
+
     /// Whether it has not ended yet. True as well for a zombie that was not waited for: use `hasEnded`.
     public var isAlive: Bool { signal(0) }
 

@@ -91,6 +91,19 @@ struct ProcessTests {
         #expect(!child.signal(SIGTERM))
     }
 
+    @Test("A descriptor of another process can be copied", .enabled(if: Host.isRoot, "needs root"))
+    func copyDescriptor() async throws {
+        let pipe = try FileDescriptor.pipe()
+        let child = try Spawn(["sleep", "1000"], fds: [7: pipe.write]).start()
+        pipe.write.close()
+        let copy = try child.duplicate(descriptor: 7)
+        child.signal(SIGKILL)
+        _ = try await child.waitForExit()
+        try copy.write("x")
+        #expect(try pipe.read.read(upTo: 10) == [UInt8(ascii: "x")])
+        #expect(throws: SystemError.self) { try child.duplicate(descriptor: 7) }
+    }
+
     @Test("A wait is given up when its task is cancelled")
     func cancel() async throws {
         let pipe = try FileDescriptor.pipe()

@@ -41,6 +41,7 @@ int apus_setns(int fd, int flags);
 int apus_unshare(int flags);
 int apus_pidfd_open(int32_t pid, unsigned flags);
 int apus_pidfd_send_signal(int pidfd, int signal);
+int apus_pidfd_getfd(int pidfd, int target);
 int apus_close_range(unsigned first, unsigned last, unsigned flags);
 int apus_memfd_create(const char *name, unsigned flags);
 
