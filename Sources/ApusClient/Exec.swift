@@ -11,15 +11,15 @@ public struct SessionStreams: Sendable {
     public var output: @Sendable (ByteBuffer) async throws -> Void
     /// Takes what the command writes to its standard error.
     public var errors: @Sendable (ByteBuffer) async throws -> Void
-    /// Signals and new terminal sizes to send.
-    public var control: AsyncStream<ExecControl>
+    /// Begins to give signals and new terminal sizes to send. Called when the daemon is there to take them.
+    public var control: @Sendable () -> AsyncStream<ExecControl>
 
     /// Streams.
     public init(
         input: @escaping @Sendable () async throws -> ByteBuffer?,
         output: @escaping @Sendable (ByteBuffer) async throws -> Void,
         errors: @escaping @Sendable (ByteBuffer) async throws -> Void,
-        control: AsyncStream<ExecControl> = AsyncStream { $0.finish() }
+        control: @escaping @Sendable () -> AsyncStream<ExecControl> = { AsyncStream { $0.finish() } }
     ) {
         self.input = input
         self.output = output
@@ -75,7 +75,7 @@ extension Client {
             tasks.addTask { .ended(try await waitForEnd(of: operation)) }
             tasks.addTask {
                 await Self.part(.inputDone) {
-                    try await connect("control") { try await Self.carry(streams.control, to: $0) }
+                    try await connect("control") { try await Self.carry(streams.control(), to: $0) }
                 }
             }
             var outputs = interactive ? 1 : 2
@@ -119,7 +119,10 @@ extension Client {
                     outputs = 0
                 }
                 if let result, outputs <= 0 {
-                    if let trouble, result.state == .success { throw trouble }
+                    // A command that failed has told enough; one that succeeded must not lose its output in silence.
+                    if let trouble, result.state == .success, result.metadata?["return"]?.intValue ?? 0 == 0 {
+                        throw trouble
+                    }
                     return result
                 }
             }

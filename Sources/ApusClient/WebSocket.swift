@@ -121,9 +121,11 @@ extension Transport {
                         .refused(try NIOAsyncChannel(wrappingChannelSynchronously: channel))
                     }
                 }
+                var pipeline = NIOUpgradableHTTPClientPipelineConfiguration(upgradeConfiguration: configuration)
+                // A quick daemon's first frames come in one piece with the end of its HTTP answer.
+                pipeline.leftOverBytesStrategy = .forwardBytes
                 return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
-                    configuration: NIOUpgradableHTTPClientPipelineConfiguration(
-                        upgradeConfiguration: configuration))
+                    configuration: pipeline)
             }
         }
         switch try await upgrade.get() {

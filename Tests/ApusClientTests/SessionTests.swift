@@ -18,7 +18,9 @@ struct SessionTests {
 
         init(input: [String] = []) { self.input = Mutex(input.map { ByteBuffer(string: $0) }) }
 
-        func streams(control: AsyncStream<ExecControl> = AsyncStream { $0.finish() }) -> SessionStreams {
+        func streams(
+            control: @escaping @Sendable () -> AsyncStream<ExecControl> = { AsyncStream { $0.finish() } }
+        ) -> SessionStreams {
             SessionStreams(
                 input: { self.input.withLock { $0.isEmpty ? nil : $0.removeFirst() } },
                 output: { bytes in self.output.withLock { _ = $0.writeImmutableBuffer(bytes) } },
@@ -53,12 +55,10 @@ struct SessionTests {
                     var all = ""
                     for try await frame in frames {
                         if frame.opcode == .binary { all += String(buffer: frame.unmaskedData) }
-                        if frame.opcode == .text, frame.length == 0 { break }
+                        guard frame.opcode == .text, frame.length == 0 else { continue }
+                        #expect(all == "one two")
+                        inputDone.continuation.finish()
                     }
-                    #expect(all == "one two")
-                    inputDone.continuation.yield()
-                    inputDone.continuation.finish()
-                    for try await _ in frames {}
                 case let uri where uri.hasSuffix("secret=s1"):
                     try await writer.bytes("out")
                     try await writer.text("")
@@ -103,9 +103,11 @@ struct SessionTests {
             var post = ExecPost(command: ["sh"])
             post.interactive = true
             let collected = Collected(input: ["typed"])
-            let control = AsyncStream<ExecControl> { $0.yield(.resize(width: 100, height: 30)) }
             let code = try await Client(.unixSocket(path: path)).exec(
-                post, in: "c1", streams: collected.streams(control: control))
+                post, in: "c1", 
+                streams: collected.streams {
+                    AsyncStream { $0.yield(.resize(width: 100, height: 30)) }
+                })
             #expect(code == 130)
             #expect(collected.outputText == "typed")
         }

@@ -36,8 +36,9 @@ package struct ConfigEdit: AsyncParsableCommand {
         let name = try ContainerName(container).name
         let (instance, etag) = try await session.client.getTagged("/1.0/instances/\(name)", as: Instance.self)
         if !Terminal.isTerminal(STDIN_FILENO) {
-            try await apply(try FileIO.standardInput(), name, etag, session)
-            return
+            let text = try FileIO.standardInput()
+            guard text.contains(where: { !$0.isWhitespace }) else { throw Failure("standard input is empty") }
+            return try await apply(text, name, etag, session)
         }
         let original = Self.preface + (try Rendering.yaml(EditableInstance(instance)))
         var text = original

@@ -31,9 +31,10 @@ package enum Units {
         for _ in 0..<decimals { scale *= 10 }
         let scaled = Int64((abs(value) * Double(scale)).rounded())
         let sign = value < 0 && scaled > 0 ? "-" : ""
+        if decimals == 0 { return "\(sign)\(scaled)" }
         let fraction = String(scaled % scale)
         let zeros = String(repeating: "0", count: decimals - fraction.count)
-        return decimals == 0 ? "\(sign)\(scaled)" : "\(sign)\(scaled / scale).\(zeros)\(fraction)"
+        return "\(sign)\(scaled / scale).\(zeros)\(fraction)"
     }
 
     /// A moment as LXD shows it, in UTC: `2026/11/23 02:14 UTC`; empty for never.

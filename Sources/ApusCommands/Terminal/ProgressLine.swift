@@ -32,7 +32,7 @@ package struct ProgressLine: Sendable, Equatable {
 
     /// One line of a terminal so many columns wide; the bar takes what is left.
     package func bar(width: Int) -> String {
-        let room = max(20, width - 1)
+        let room = max(1, width - 1)
         var tail = bytes
         guard let percent else { return String((plain + tail).prefix(room)) }
         let number = String(percent)

@@ -11,11 +11,21 @@ package struct TerminalStreams: Sendable {
     /// Signals that are the command's affair, not this program's.
     static let forwarded = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2]
 
-    /// Begins to catch signals, and makes the terminal raw if that is asked for and it is one.
+    /// Makes the terminal raw if that is asked for and it is one.
     package init(input: Int32?, interactive: Bool, raw: Bool, detachable: Bool = false) {
         if raw, Terminal.isTerminal(STDIN_FILENO) { Terminal.makeRaw(STDIN_FILENO) }
-        let signals = Signals(Self.forwarded + (interactive ? [SIGWINCH] : []))
-        let control = AsyncStream<ExecControl> { continuation in
+        let output = OutputWriter(STDOUT_FILENO)
+        let errors = OutputWriter(STDERR_FILENO)
+        session = SessionStreams(
+            input: Self.reader(input, detachable: detachable),
+            output: { try await output.write($0) }, errors: { try await errors.write($0) },
+            control: { Self.control(interactive: interactive) })
+    }
+
+    /// Signals and sizes as messages. Until the session is there to take them, signals end this program as usual.
+    private static func control(interactive: Bool) -> AsyncStream<ExecControl> {
+        let signals = Signals(forwarded + (interactive ? [SIGWINCH] : []))
+        return AsyncStream<ExecControl> { continuation in
             let task = Task {
                 for await number in signals.stream {
                     if number == SIGWINCH {
@@ -28,11 +38,6 @@ package struct TerminalStreams: Sendable {
             }
             continuation.onTermination = { _ in task.cancel() }
         }
-        let output = OutputWriter(STDOUT_FILENO)
-        let errors = OutputWriter(STDERR_FILENO)
-        session = SessionStreams(
-            input: Self.reader(input, detachable: detachable),
-            output: { try await output.write($0) }, errors: { try await errors.write($0) }, control: control)
     }
 
     private static func reader(_ input: Int32?, detachable: Bool) -> @Sendable () async throws -> ByteBuffer? {
