@@ -19,6 +19,8 @@ public final class CRIUSession {
             throw CRIUError(.system, "cannot start CRIU: \(error)", underlying: error)
         }
         channel = ours
+        // Tasks that CRIU is just at may not survive its end: it is the last to go when memory runs out.
+        try? Files.poke("/proc/\(process.pid)/oom_score_adj", "-1000")
         // Where this is not allowed CRIU is merely slower.
         if launch.niceness != 0 { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(process.pid), launch.niceness) }
     }

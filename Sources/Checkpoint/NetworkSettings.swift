@@ -86,7 +86,10 @@ struct NetworkSettings: Sendable {
     }
 
     /// Not settings: what they show, or do when written, is of the moment. `stable_secret` cannot be read unset.
-    private static let skipped: Set<String> = ["flush", "stable_secret", "nf_log", "nf_conntrack_count"]
+    /// The last two are old names of others, of which the kernel complains.
+    private static let skipped: Set<String> = [
+        "flush", "stable_secret", "nf_log", "nf_conntrack_count", "base_reachable_time", "retrans_time",
+    ]
 }
 
 /// Runs something in a thread that ends afterwards: what it changes for its thread ends with it.

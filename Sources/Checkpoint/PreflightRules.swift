@@ -97,7 +97,7 @@ enum PreflightRules {
                 advice: "Unset security.nesting and restart the container, or do without --stateful")
         },
         mount("an overlay", cannotBringBack) { $0.type == "overlay" },
-        mount("a FUSE file system", cannotSave) { $0.type.hasPrefix("fuse") },
+        mount("a FUSE file system", cannotSave) { $0.type == "fuse" || $0.type == "fuseblk" || $0.type.hasPrefix("fuse.") },
         mount("a network namespace (ip netns)", cannotSave) { $0.type == "nsfs" },
         ContainerRule { context in
             let whole = Set(context.mounts.filter { $0.root == "/" }.map { [$0.major, $0.minor] })

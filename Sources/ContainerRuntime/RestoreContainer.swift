@@ -84,6 +84,8 @@ public struct ContainerRestore {
             externalMounts: mounts, emptyNetwork: record.emptyNetwork,
             logFile: lastPart(options.logFile), logLevel: .warnings)
         common.workDirectory = directory(options.logFile)
+        // A console that is no program's controlling terminal comes back only so.
+        common.shellJob = true
         return CRIURestoreOptions(
             imageDirectory: options.checkpoint + "/images", root: spec.rootMount, asSibling: true, common: common)
     }
