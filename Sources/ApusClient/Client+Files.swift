@@ -29,7 +29,9 @@ public struct FileAttributes: Sendable, Equatable {
         if let gid { headers.add(name: FileHeader.gid, value: String(gid)) }
         if let mode {
             let digits = String(mode & 0o7777, radix: 8)
-            headers.add(name: FileHeader.mode, value: String(repeating: "0", count: max(0, 4 - digits.count)) + digits)
+            headers.add(
+                name: FileHeader.mode, value: String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+            )
         }
     }
 }
@@ -96,7 +98,8 @@ extension Client {
     }
 
     private func push(
-        _ type: String, _ path: String, _ container: String, _ attributes: FileAttributes, _ body: Request.Body
+        _ type: String, _ path: String, _ container: String, _ attributes: FileAttributes,
+        _ body: Request.Body
     ) async throws {
         var headers: HTTPHeaders = ["Content-Type": "application/octet-stream"]
         headers.add(name: FileHeader.type, value: type)

@@ -90,7 +90,8 @@ public struct Client: Sendable {
         of reply: Reply, as type: Metadata.Type = Metadata.self
     ) throws -> Metadata {
         do {
-            let envelope = try APIJSON.decode(Envelope<Metadata>.self, from: Data(reply.body.readableBytesView))
+            let envelope = try APIJSON.decode(
+                Envelope<Metadata>.self, from: Data(reply.body.readableBytesView))
             guard let metadata = envelope.metadata else {
                 throw ClientError(.broken, "apusd answered without the expected metadata")
             }

@@ -46,7 +46,8 @@ extension ClientError {
         }
         let suffix = "/unix.socket"
         let folder = path.hasSuffix(suffix) ? String(path.dropLast(suffix.count)) : Endpoint.defaultDirectory
-        let command = folder == Endpoint.defaultDirectory ? "systemctl start apusd" : "APUS_DIR=\(folder) apusd"
+        let command =
+            folder == Endpoint.defaultDirectory ? "systemctl start apusd" : "APUS_DIR=\(folder) apusd"
         return ClientError(.unreachable, "\(what) Is it running? Start it with: \(command)")
     }
 }

@@ -19,7 +19,8 @@ extension Client {
         case .success:
             return ended
         case .cancelled:
-            throw ClientError(.operationCancelled, ended.err.isEmpty ? "the operation was cancelled" : ended.err)
+            throw ClientError(
+                .operationCancelled, ended.err.isEmpty ? "the operation was cancelled" : ended.err)
         default:
             throw ClientError(.operationFailed, ended.err.isEmpty ? "the operation failed" : ended.err)
         }
@@ -94,7 +95,9 @@ extension ApusAPI.Operation {
 extension OperationProgress {
     /// The progress in an operation's metadata; nil if there is none.
     public init?(metadata: JSONValue) {
-        guard let value = metadata["apus_progress"], let stage = value["stage"]?.stringValue else { return nil }
+        guard let value = metadata["apus_progress"], let stage = value["stage"]?.stringValue else {
+            return nil
+        }
         self.init(stage: stage, percent: value["percent"]?.intValue.flatMap { Int(exactly: $0) })
         bytesDone = value["bytes_done"]?.intValue
         bytesTotal = value["bytes_total"]?.intValue

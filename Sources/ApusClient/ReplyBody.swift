@@ -11,7 +11,8 @@ public struct ReplyHead: Sendable {
     /// Whether the status says that all went well.
     public var isSuccess: Bool { (200..<300).contains(status) }
 
-    init(reading parts: inout NIOAsyncChannelInboundStream<HTTPClientResponsePart>.AsyncIterator) async throws {
+    init(reading parts: inout NIOAsyncChannelInboundStream<HTTPClientResponsePart>.AsyncIterator) async throws
+    {
         while let part = try await parts.next() {
             if case .head(let head) = part {
                 if head.status.code < 200 { continue }

@@ -27,7 +27,8 @@ package struct Transport: Sendable {
             } catch let error as IOError {
                 throw ClientError.socket(path, errno: error.errnoCode, reason: Self.reason(error.errnoCode))
             } catch is SocketAddressError {
-                throw ClientError.socket(path, errno: ENAMETOOLONG, reason: "the path is too long for a socket")
+                throw ClientError.socket(
+                    path, errno: ENAMETOOLONG, reason: "the path is too long for a socket")
             }
         }
     }

@@ -121,7 +121,8 @@ extension Transport {
                         .refused(try NIOAsyncChannel(wrappingChannelSynchronously: channel))
                     }
                 }
-                var pipeline = NIOUpgradableHTTPClientPipelineConfiguration(upgradeConfiguration: configuration)
+                var pipeline = NIOUpgradableHTTPClientPipelineConfiguration(
+                    upgradeConfiguration: configuration)
                 // A quick daemon's first frames come in one piece with the end of its HTTP answer.
                 pipeline.leftOverBytesStrategy = .forwardBytes
                 return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(

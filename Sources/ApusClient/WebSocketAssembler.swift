@@ -71,7 +71,9 @@ package struct WebSocketAssembler {
     }
 
     private mutating func text(_ bytes: ByteBuffer, ended: Bool) throws -> Action {
-        guard bytes.readableBytes <= Self.textLimit else { throw Self.broken("a text message that never ends") }
+        guard bytes.readableBytes <= Self.textLimit else {
+            throw Self.broken("a text message that never ends")
+        }
         guard ended else {
             fragment = .text(bytes)
             return .nothing

@@ -26,8 +26,10 @@ public struct Apus: AsyncParsableCommand {
             CommandGroup(
                 name: "Container",
                 subcommands: [
-                    Launch.self, Init.self, Start.self, Stop.self, Restart.self, Pause.self, Delete.self, List.self,
-                    Info.self, Exec.self, ConsoleCommand.self, SnapshotCommand.self, Restore.self, Rename.self,
+                    Launch.self, Init.self, Start.self, Stop.self, Restart.self, Pause.self, Delete.self,
+                    List.self,
+                    Info.self, Exec.self, ConsoleCommand.self, SnapshotCommand.self, Restore.self,
+                    Rename.self,
                     FileCommand.self,
                 ]),
             CommandGroup(

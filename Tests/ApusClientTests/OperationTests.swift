@@ -26,8 +26,14 @@ struct OperationTests {
     }
 
     @Test(arguments: [
-        (#"{"id":"op1","status_code":400,"err":"no space left"}"#, ClientError(.operationFailed, "no space left")),
-        (#"{"id":"op1","status_code":401,"err":""}"#, ClientError(.operationCancelled, "the operation was cancelled")),
+        (
+            #"{"id":"op1","status_code":400,"err":"no space left"}"#,
+            ClientError(.operationFailed, "no space left")
+        ),
+        (
+            #"{"id":"op1","status_code":401,"err":""}"#,
+            ClientError(.operationCancelled, "the operation was cancelled")
+        ),
     ])
     func failuresAreThrown(ended: String, error: ClientError) async throws {
         let server = TestServer(answer: { _ in .sync(ended) })
@@ -51,7 +57,8 @@ struct OperationTests {
                     return .sync(#"{"id":"op1","status_code":200}"#)
                 }
                 return .sync(
-                    #"{"id":"op1","status_code":103,"metadata":{"apus_progress":{"stage":"building","percent":10}}}"#)
+                    #"{"id":"op1","status_code":103,"metadata":{"apus_progress":{"stage":"building","percent":10}}}"#
+                )
             },
             socket: { _, frames, writer in
                 for (id, percent) in [("other", 99), ("op1", 50)] {

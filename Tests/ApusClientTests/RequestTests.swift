@@ -159,7 +159,9 @@ struct RequestTests {
             error?.message
                 == "cannot reach apusd at /nowhere/unix.socket: there is no such socket. Is it running? "
                 + "Start it with: APUS_DIR=/nowhere apusd")
-        #expect(ClientError.socket("/var/lib/apus/unix.socket", errno: 111, reason: "x").message.hasSuffix("systemctl start apusd"))
+        #expect(
+            ClientError.socket("/var/lib/apus/unix.socket", errno: 111, reason: "x").message.hasSuffix(
+                "systemctl start apusd"))
         let denied = ClientError.socket("/var/lib/apus/unix.socket", errno: 13, reason: "Permission denied")
         #expect(denied.code == .notPermitted)
         #expect(denied.message.contains("group apus"))
@@ -167,7 +169,8 @@ struct RequestTests {
 
     @Test(arguments: [
         ("attachment;filename=abc.tar.xz", "abc.tar.xz"), ("attachment; filename=\"a b.tar\"", "a b.tar"),
-        ("inline;filename=../../etc/passwd", "passwd"), ("attachment;filename=..", nil), ("attachment", nil), (nil, nil),
+        ("inline;filename=../../etc/passwd", "passwd"), ("attachment;filename=..", nil), ("attachment", nil),
+        (nil, nil),
     ])
     func filenamesOfDownloads(header: String?, name: String?) {
         #expect(Client.filename(inDisposition: header) == name)

@@ -24,7 +24,8 @@ struct SessionTests {
             SessionStreams(
                 input: { self.input.withLock { $0.isEmpty ? nil : $0.removeFirst() } },
                 output: { bytes in self.output.withLock { _ = $0.writeImmutableBuffer(bytes) } },
-                errors: { bytes in self.errors.withLock { _ = $0.writeImmutableBuffer(bytes) } }, control: control)
+                errors: { bytes in self.errors.withLock { _ = $0.writeImmutableBuffer(bytes) } },
+                control: control)
         }
 
         var outputText: String { output.withLock { String(buffer: $0) } }
@@ -104,7 +105,7 @@ struct SessionTests {
             post.interactive = true
             let collected = Collected(input: ["typed"])
             let code = try await Client(.unixSocket(path: path)).exec(
-                post, in: "c1", 
+                post, in: "c1",
                 streams: collected.streams {
                     AsyncStream { $0.yield(.resize(width: 100, height: 30)) }
                 })

@@ -30,7 +30,9 @@ struct Answer: Sendable {
     }
 
     static func operation(_ metadata: String) -> Answer {
-        json(#"{"type":"async","status":"Operation created","status_code":100,"metadata":\#(metadata)}"#, status: 202)
+        json(
+            #"{"type":"async","status":"Operation created","status_code":100,"metadata":\#(metadata)}"#,
+            status: 202)
     }
 
     static func error(_ status: Int, _ text: String) -> Answer {
@@ -96,7 +98,8 @@ struct TestServer: Sendable {
                 }
             }
             return try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
-                configuration: NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: configuration))
+                configuration: NIOUpgradableHTTPServerPipelineConfiguration(
+                    upgradeConfiguration: configuration))
         }
     }
 
@@ -116,9 +119,11 @@ struct TestServer: Sendable {
                         case .end:
                             let answer = await answer(seen)
                             var headers = answer.headers
-                            headers.replaceOrAdd(name: "Content-Length", value: String(answer.body.readableBytes))
+                            headers.replaceOrAdd(
+                                name: "Content-Length", value: String(answer.body.readableBytes))
                             let head = HTTPResponseHead(
-                                version: .http1_1, status: HTTPResponseStatus(statusCode: answer.status), headers: headers)
+                                version: .http1_1, status: HTTPResponseStatus(statusCode: answer.status),
+                                headers: headers)
                             try await outbound.write(
                                 contentsOf: [.head(head), .body(.byteBuffer(answer.body)), .end(nil)])
                             return

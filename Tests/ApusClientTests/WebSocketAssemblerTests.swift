@@ -23,7 +23,9 @@ struct WebSocketAssemblerTests {
         #expect(try assembler.receive(frame(.ping, "keepalive")) == .pong(ByteBuffer(string: "keepalive")))
         #expect(try assembler.receive(frame(.continuation, "ll", fin: false)) == .nothing)
         #expect(try assembler.receive(frame(.continuation, "o")) == .deliver(.text("hello")))
-        #expect(try assembler.receive(frame(.binary, "a", fin: false)) == .deliver(.bytes(ByteBuffer(string: "a"))))
+        #expect(
+            try assembler.receive(frame(.binary, "a", fin: false))
+                == .deliver(.bytes(ByteBuffer(string: "a"))))
         #expect(try assembler.receive(frame(.continuation, "b")) == .deliver(.bytes(ByteBuffer(string: "b"))))
         #expect(try assembler.receive(frame(.pong, "")) == .nothing)
         #expect(try assembler.receive(frame(.connectionClose, "")) == .close)

@@ -10,7 +10,8 @@ struct WebSocketTests {
     @Test func framesAreMaskedAndPingsAnswered() async throws {
         let server = TestServer(socket: { uri, frames, writer in
             #expect(uri == "/1.0/x?secret=a%2Fb")
-            try await writer.write(WebSocketFrame(fin: true, opcode: .ping, data: ByteBuffer(string: "keepalive")))
+            try await writer.write(
+                WebSocketFrame(fin: true, opcode: .ping, data: ByteBuffer(string: "keepalive")))
             var opcodes: [WebSocketOpcode] = []
             for try await frame in frames {
                 #expect(frame.maskKey != nil)
@@ -24,7 +25,8 @@ struct WebSocketTests {
         })
         try await server.run { path in
             let payload = ByteBuffer(repeating: 0xA5, count: 300_000)
-            try await Client(.unixSocket(path: path)).webSocket("/1.0/x", query: [("secret", "a/b")]) { socket in
+            try await Client(.unixSocket(path: path)).webSocket("/1.0/x", query: [("secret", "a/b")]) {
+                socket in
                 try await socket.send(payload)
                 try await socket.sendEndOfStream()
                 var got = ByteBuffer()
@@ -41,7 +43,9 @@ struct WebSocketTests {
         let server = TestServer(answer: { _ in .error(403, "not authorized") })
         try await server.run { path in
             await #expect(throws: ClientError(.refused(status: 403), "not authorized")) {
-                try await Client(.unixSocket(path: path)).webSocket("/1.0/x", query: [("secret", "wrong")]) { _ in }
+                try await Client(.unixSocket(path: path)).webSocket("/1.0/x", query: [("secret", "wrong")]) {
+                    _ in
+                }
             }
         }
     }
@@ -51,7 +55,8 @@ struct WebSocketTests {
             #expect(uri == "/1.0/events?type=operation%2Clifecycle")
             try await writer.text("not json")
             try await writer.text(
-                #"{"type":"lifecycle","timestamp":"2026-11-23T02:00:00.5Z","metadata":{"action":"instance-created"}}"#)
+                #"{"type":"lifecycle","timestamp":"2026-11-23T02:00:00.5Z","metadata":{"action":"instance-created"}}"#
+            )
         })
         try await server.run { path in
             try await Client(.unixSocket(path: path)).events(types: ["operation", "lifecycle"]) { events in

@@ -15,7 +15,8 @@ struct FlagTests {
 
     @Test func launch() throws {
         let launch = try parse(
-            Launch.self, "launch", "debian:12", "c1", "-c", "limits.memory=1GiB", "--config", "user.a=b", "-e",
+            Launch.self, "launch", "debian:12", "c1", "-c", "limits.memory=1GiB", "--config", "user.a=b",
+            "-e",
             "-p", "default", "-p", "big", "-d", "root,size=5GiB", "-s", "fast", "-q")
         let post = try launch.create.request(source: .debian("12"))
         #expect(post.name == "c1")
@@ -32,7 +33,8 @@ struct FlagTests {
         let plain = try parse(Init.self, "init", "x").create.request(source: .localAlias("x"))
         #expect(plain.profiles == nil)
         #expect(plain.name == "")
-        let none = try parse(Init.self, "init", "x", "c1", "--no-profiles").create.request(source: .localAlias("x"))
+        let none = try parse(Init.self, "init", "x", "c1", "--no-profiles").create.request(
+            source: .localAlias("x"))
         #expect(none.profiles == [])
         #expect(throws: (any Error).self) { try Apus.parseAsRoot(["init", "x", "--no-profiles", "-p", "a"]) }
         #expect(throws: (any Error).self) { try Apus.parseAsRoot(["init", "x", "c1", "-c", "nonsense"]) }
@@ -49,7 +51,8 @@ struct FlagTests {
         #expect(forced == InstanceStatePut(action: "stop", timeout: -1, force: true))
         #expect(throws: (any Error).self) { try Apus.parseAsRoot(["stop", "c1", "--stateful", "--force"]) }
         #expect(try parse(Restart.self, "restart", "c1").request.action == "restart")
-        #expect(try parse(Pause.self, "pause", "c1").request == InstanceStatePut(action: "freeze", timeout: 0))
+        #expect(
+            try parse(Pause.self, "pause", "c1").request == InstanceStatePut(action: "freeze", timeout: 0))
         #expect(throws: (any Error).self) { try Apus.parseAsRoot(["start"]) }
     }
 
@@ -69,7 +72,8 @@ struct FlagTests {
 
     @Test func execTakesTheCommandAsItIs() throws {
         let exec = try parse(
-            Exec.self, "exec", "c1", "--env", "A=1", "--env", "B=x=y", "--cwd", "/tmp", "--user", "7", "--group", "8",
+            Exec.self, "exec", "c1", "--env", "A=1", "--env", "B=x=y", "--cwd", "/tmp", "--user", "7",
+            "--group", "8",
             "-T", "--", "sh", "-c", "echo $1 --", "--", "-t", "--user")
         #expect(exec.command == ["sh", "-c", "echo $1 --", "--", "-t", "--user"])
         let post = exec.request(interactive: false, size: (80, 24), terminalType: "xterm")
@@ -88,17 +92,23 @@ struct FlagTests {
         #expect(try parse(Exec.self, "exec", "c1", "ls").interactive(onTerminal: true))
         #expect(try !parse(Exec.self, "exec", "c1", "ls").interactive(onTerminal: false))
         #expect(try parse(Exec.self, "exec", "-t", "c1", "ls").interactive(onTerminal: false))
-        #expect(try parse(Exec.self, "exec", "c1", "--mode", "interactive", "ls").interactive(onTerminal: false))
-        #expect(try !parse(Exec.self, "exec", "c1", "--mode", "non-interactive", "ls").interactive(onTerminal: true))
+        #expect(
+            try parse(Exec.self, "exec", "c1", "--mode", "interactive", "ls").interactive(onTerminal: false))
+        #expect(
+            try !parse(Exec.self, "exec", "c1", "--mode", "non-interactive", "ls").interactive(
+                onTerminal: true))
         #expect(try !parse(Exec.self, "exec", "-n", "c1", "ls").interactive(onTerminal: true))
         #expect(throws: (any Error).self) { try Apus.parseAsRoot(["exec", "-t", "-T", "c1", "ls"]) }
         #expect(throws: (any Error).self) { try Apus.parseAsRoot(["exec", "c1"]) }
-        #expect(throws: (any Error).self) { try Apus.parseAsRoot(["exec", "c1", "--user", "-3", "--", "ls"]) }
+        #expect(throws: (any Error).self) {
+            try Apus.parseAsRoot(["exec", "c1", "--user", "-3", "--", "ls"])
+        }
     }
 
     @Test func configuration() throws {
         #expect(try parse(ConfigSet.self, "config", "set", "c1", "a.b", "1").keys() == ["a.b": "1"])
-        #expect(try parse(ConfigSet.self, "config", "set", "c1", "a.b=1", "c=2").keys() == ["a.b": "1", "c": "2"])
+        #expect(
+            try parse(ConfigSet.self, "config", "set", "c1", "a.b=1", "c=2").keys() == ["a.b": "1", "c": "2"])
         #expect(try parse(ConfigSet.self, "config", "set", "c1", "a.b", "x=1").keys() == ["a.b": "x=1"])
         #expect(throws: (any Error).self) { try Apus.parseAsRoot(["config", "set", "c1", "a"]) }
         #expect(throws: (any Error).self) { try Apus.parseAsRoot(["config", "set", "c1", "a", "b", "c"]) }
@@ -112,7 +122,8 @@ struct FlagTests {
     }
 
     @Test func queries() throws {
-        let query = try parse(Query.self, "query", "-X", "put", "-d", #"{"a":1}"#, "--wait", "/1.0/x").request()
+        let query = try parse(Query.self, "query", "-X", "put", "-d", #"{"a":1}"#, "--wait", "/1.0/x")
+            .request()
         #expect(query.method == .PUT)
         #expect(query.path == "/1.0/x")
         guard case .bytes(let body) = query.body else {

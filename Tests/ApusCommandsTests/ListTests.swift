@@ -48,7 +48,8 @@ struct ListTests {
             state.network = ["eth0": network]
             $0.state = state
         }
-        #expect(try cells("pNmu46", c1) == ["42", "7", "12.34MiB", "3s", "10.0.0.2 (eth0)", "fd00::2 (eth0)"])
+        #expect(
+            try cells("pNmu46", c1) == ["42", "7", "12.34MiB", "3s", "10.0.0.2 (eth0)", "fd00::2 (eth0)"])
     }
 
     @Test func keysAsColumns() throws {
@@ -64,7 +65,8 @@ struct ListTests {
 
     @Test(arguments: [
         (["web"], ["web1", "web2"]), ([".*2"], ["web2", "db2"]), (["status=stopped"], ["db2"]),
-        (["web", "user.tier=gold"], ["web1"]), (["local:db"], ["db2"]), (["architecture=x86.*"], ["web1", "web2", "db2"]),
+        (["web", "user.tier=gold"], ["web1"]), (["local:db"], ["db2"]),
+        (["architecture=x86.*"], ["web1", "web2", "db2"]),
         (["nothing"], []),
     ])
     func filters(filters: [String], names: [String]) throws {
@@ -131,13 +133,15 @@ struct ListTests {
         }
         #expect(
             InstanceReport(c1).text.contains(
-                "Saved state: yes (taken at 2026/11/23 02:01 UTC) (3.00MiB); the next start continues from it\n"))
+                "Saved state: yes (taken at 2026/11/23 02:01 UTC) (3.00MiB); the next start continues from it\n"
+            ))
     }
 
     @Test func theMostTellingLog() {
         #expect(
             Info.mostTelling([
-                "runtime.log", "criu-restore-20261123T020000Z.log", "criu-dump-20261123T030000Z.log", "console.log",
+                "runtime.log", "criu-restore-20261123T020000Z.log", "criu-dump-20261123T030000Z.log",
+                "console.log",
             ]) == "criu-dump-20261123T030000Z.log")
         #expect(Info.mostTelling(["console.log", "runtime.log"]) == "runtime.log")
         #expect(Info.mostTelling([]) == nil)

@@ -25,7 +25,9 @@ struct ReferenceTests {
             let configuration = type.configuration
             #expect(!configuration.abstract.isEmpty, "\(path) has no abstract")
             #expect(configuration.discussion.contains("EXAMPLES:\n  \(path)"), "\(path) has no example")
-            for subcommand in configuration.subcommands + configuration.groupedSubcommands.flatMap(\.subcommands) {
+            for subcommand in configuration.subcommands
+                + configuration.groupedSubcommands.flatMap(\.subcommands)
+            {
                 look(subcommand, path: path + " " + name(of: subcommand))
             }
         }
@@ -38,6 +40,8 @@ struct ReferenceTests {
     @Test(arguments: [CompletionShell.bash, .zsh, .fish])
     func completionScriptsKnowTheCommands(shell: CompletionShell) {
         let script = Apus.completionScript(for: shell)
-        for command in ["launch", "snapshot", "waitready", "---completion"] { #expect(script.contains(command)) }
+        for command in ["launch", "snapshot", "waitready", "---completion"] {
+            #expect(script.contains(command))
+        }
     }
 }

@@ -35,7 +35,8 @@ struct TableTests {
 
     @Test func coloursDoNotMoveBorders() {
         let plain = table.bordered()
-        let painted = table.bordered { column, cell in column == 1 ? Style(colours: true).status(cell) : cell }
+        let painted = table.bordered { column, cell in column == 1 ? Style(colours: true).status(cell) : cell
+        }
         #expect(painted.contains("\u{1B}[32mRUNNING\u{1B}[0m |"))
         let stripped = painted.replacing("\u{1B}[32m", with: "").replacing("\u{1B}[0m", with: "")
         #expect(stripped == plain)
@@ -98,6 +99,9 @@ struct TableTests {
     }
 
     @Test func namesSortAsPeopleCount() {
-        #expect(["c10", "c2", "c1", "b", "c02"].sorted { $0.sortsNaturally(before: $1) } == ["b", "c1", "c02", "c2", "c10"])
+        #expect(
+            ["c10", "c2", "c1", "b", "c02"].sorted { $0.sortsNaturally(before: $1) } == [
+                "b", "c1", "c02", "c2", "c10",
+            ])
     }
 }

@@ -4,7 +4,8 @@ import Testing
 
 /// Progress and keys.
 struct TerminalTests {
-    private func line(_ stage: String, _ change: (inout OperationProgress) -> Void = { _ in }) -> ProgressLine {
+    private func line(_ stage: String, _ change: (inout OperationProgress) -> Void = { _ in }) -> ProgressLine
+    {
         var progress = OperationProgress(stage: stage)
         change(&progress)
         return ProgressLine(label: "Creating c1", progress: progress)
@@ -18,8 +19,11 @@ struct TerminalTests {
     @Test func barsFillAndFit() {
         let half = line("dump") { $0.percent = 50 }
         #expect(half.bar(width: 80) == "Creating c1: dump [===============>              ]  50%")
-        #expect(line("dump") { $0.percent = 100 }.bar(width: 80).contains("[==============================] 100%"))
-        #expect(line("dump") { $0.percent = 0 }.bar(width: 80).contains("[>                             ]   0%"))
+        #expect(
+            line("dump") { $0.percent = 100 }.bar(width: 80).contains("[==============================] 100%")
+        )
+        #expect(
+            line("dump") { $0.percent = 0 }.bar(width: 80).contains("[>                             ]   0%"))
         #expect(line("dump") { $0.percent = 400 }.percent == 100)
         for width in 20...120 {
             for percent in [0, 1, 33, 99, 100] {

@@ -64,7 +64,8 @@ package struct AdminInit: AsyncParsableCommand {
         if dump {
             session.output.write(try Rendering.yaml(try await Preseed(of: session.client)))
         } else if preseed {
-            try await Preseed(yaml: try FileIO.standardInput()).apply(to: session.client, keepingProfiles: false)
+            try await Preseed(yaml: try FileIO.standardInput()).apply(
+                to: session.client, keepingProfiles: false)
         } else {
             try await automatic.apply(to: session.client, keepingProfiles: true)
         }

@@ -14,7 +14,9 @@ package struct AdminShutdown: AsyncParsableCommand {
               apus admin shutdown --timeout 60
             """)
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("How long to wait for its end; for ever if 0.", valueName: "seconds"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("How long to wait for its end; for ever if 0.", valueName: "seconds"))
     package var timeout = 0
 
     @OptionGroup package var global: GlobalOptions

@@ -18,7 +18,9 @@ package struct Monitor: AsyncParsableCommand {
         help: ArgumentHelp("Only these: operation, lifecycle, logging; may be repeated.", valueName: "type"))
     package var type: [String] = []
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("yaml, json (one event per line) or pretty.", valueName: "format"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("yaml, json (one event per line) or pretty.", valueName: "format"))
     package var format: Format = .yaml
 
     @OptionGroup package var global: GlobalOptions
@@ -43,7 +45,8 @@ package struct Monitor: AsyncParsableCommand {
                 switch event.type {
                 case "logging":
                     "\((data?["level"]?.stringValue ?? "").uppercased()) \(data?["message"]?.stringValue ?? "")"
-                case "lifecycle": "\(data?["action"]?.stringValue ?? "") \(data?["source"]?.stringValue ?? "")"
+                case "lifecycle":
+                    "\(data?["action"]?.stringValue ?? "") \(data?["source"]?.stringValue ?? "")"
                 default:
                     "\(data?["description"]?.stringValue ?? "") (\(data?["id"]?.stringValue ?? "")): "
                         + (data?["status"]?.stringValue ?? "")

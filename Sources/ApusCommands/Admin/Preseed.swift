@@ -86,7 +86,9 @@ package struct Preseed: Codable, Equatable {
         let present = try await client.profiles()
         for profile in profiles ?? [] {
             let old = present.first { $0.name == profile.name }
-            if keepingProfiles, let old, old.devices.values.contains(where: { $0["path"] == "/" }) { continue }
+            if keepingProfiles, let old, old.devices.values.contains(where: { $0["path"] == "/" }) {
+                continue
+            }
             var put = ProfilePut()
             put.description = profile.description ?? old?.description ?? ""
             put.config = profile.config ?? old?.config ?? [:]

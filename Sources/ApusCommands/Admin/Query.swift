@@ -20,10 +20,14 @@ package struct Query: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("The path, such as /1.0/instances.", valueName: "path"))
     package var path: String
 
-    @Option(name: [.customShort("X"), .customLong("request")], help: ArgumentHelp("The verb.", valueName: "method"))
+    @Option(
+        name: [.customShort("X"), .customLong("request")],
+        help: ArgumentHelp("The verb.", valueName: "method"))
     package var method = "GET"
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("What to send, as JSON; \"-\" for standard input.", valueName: "json"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("What to send, as JSON; \"-\" for standard input.", valueName: "json"))
     package var data: String?
 
     @Flag(name: .long, help: "Wait for the end of the operation that this begins.")
@@ -38,7 +42,8 @@ package struct Query: AsyncParsableCommand {
 
     /// The request.
     package func request() throws -> Request {
-        let path = ResourceName(self.path).remote.hasPrefix("/") ? self.path : try ResourceName(self.path).local()
+        let path =
+            ResourceName(self.path).remote.hasPrefix("/") ? self.path : try ResourceName(self.path).local()
         guard path.hasPrefix("/") else { throw Failure("a path begins with \"/\": /1.0/instances") }
         var request = Request(HTTPMethod(rawValue: method.uppercased()), path)
         if let data {
@@ -51,14 +56,17 @@ package struct Query: AsyncParsableCommand {
     package func run() async throws {
         let session = global.session
         let request = try request()
-        let reply = raw ? try await session.client.exchange(request) : try await session.client.perform(request)
+        let reply =
+            raw ? try await session.client.exchange(request) : try await session.client.perform(request)
         let text = String(decoding: reply.body.readableBytesView, as: UTF8.self)
-        guard !raw, let value = try? APIJSON.decode(JSONValue.self, from: .init(reply.body.readableBytesView)) else {
+        guard !raw, let value = try? APIJSON.decode(JSONValue.self, from: .init(reply.body.readableBytesView))
+        else {
             session.output.write(text.hasSuffix("\n") ? text : text + "\n")
             if !reply.isSuccess { throw ExitCode.failure }
             return
         }
-        guard wait, value["type"]?.stringValue == "async", let id = value["metadata"]?["id"]?.stringValue else {
+        guard wait, value["type"]?.stringValue == "async", let id = value["metadata"]?["id"]?.stringValue
+        else {
             return try show(value["metadata"] ?? .null, session)
         }
         let operation = try await session.client.operation(id)

@@ -15,7 +15,8 @@ package struct ConfigShow: AsyncParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The container, or CONTAINER/SNAPSHOT.", valueName: "container"), completion: .snapshots)
+        help: ArgumentHelp("The container, or CONTAINER/SNAPSHOT.", valueName: "container"),
+        completion: .snapshots)
     package var container: String
 
     @Flag(name: .shortAndLong, help: "With what comes from the profiles.")

@@ -29,6 +29,7 @@ package struct ConfigUnset: AsyncParsableCommand {
             "/1.0/instances/\(name)", as: Instance.self)
         var put = InstancePut(instance)
         for key in keys { put.config[key] = nil }
-        try await session.finish(try await session.client.updateInstance(name, put, etag: etag), "Changing \(name)")
+        try await session.finish(
+            try await session.client.updateInstance(name, put, etag: etag), "Changing \(name)")
     }
 }

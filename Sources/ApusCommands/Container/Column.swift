@@ -88,7 +88,9 @@ package struct Column: Sendable {
         return lines.joined(separator: "\n")
     }
 
-    private static func baseImage(_ instance: Instance) -> String { instance.config["volatile.base_image"] ?? "" }
+    private static func baseImage(_ instance: Instance) -> String {
+        instance.config["volatile.base_image"] ?? ""
+    }
 
     private static func bytes(_ count: Int64?) -> String { count.map { $0 > 0 ? Units.bytes($0) : "" } ?? "" }
 

@@ -6,11 +6,14 @@ package import ArgumentParser
 package struct CreateOptions: ParsableArguments {
     @Argument(
         help: ArgumentHelp(
-            "The image: an alias or fingerprint of the daemon's store, or debian:RELEASE.", valueName: "image"),
+            "The image: an alias or fingerprint of the daemon's store, or debian:RELEASE.", valueName: "image"
+        ),
         completion: .images)
     package var image: String
 
-    @Argument(help: ArgumentHelp("The container's name; the daemon picks one if it is left out.", valueName: "name"))
+    @Argument(
+        help: ArgumentHelp("The container's name; the daemon picks one if it is left out.", valueName: "name")
+    )
     package var name: String?
 
     @Option(name: .shortAndLong, help: ArgumentHelp("A key to set; may be repeated.", valueName: "key=value"))
@@ -25,7 +28,8 @@ package struct CreateOptions: ParsableArguments {
     package var noProfiles = false
 
     @Option(
-        name: .shortAndLong, help: ArgumentHelp("A device to add; may be repeated.", valueName: "name,key=value,…"))
+        name: .shortAndLong,
+        help: ArgumentHelp("A device to add; may be repeated.", valueName: "name,key=value,…"))
     package var device: [DeviceOption] = []
 
     @Option(name: .shortAndLong, help: ArgumentHelp("The storage pool to use.", valueName: "pool"))
@@ -77,7 +81,8 @@ package struct CreateOptions: ParsableArguments {
                 return .localImage(try await client.image(named: name).fingerprint)
             } catch let error as ClientError where error.isNotFound {
                 throw Failure(
-                    "there is no image \"\(name)\" here; see: apus image list (or let apusd build one: debian:12)")
+                    "there is no image \"\(name)\" here; see: apus image list (or let apusd build one: debian:12)"
+                )
             }
         }
     }

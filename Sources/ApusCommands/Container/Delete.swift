@@ -14,7 +14,8 @@ package struct Delete: AsyncParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("Containers, or snapshots as CONTAINER/SNAPSHOT.", valueName: "name"), completion: .snapshots)
+        help: ArgumentHelp("Containers, or snapshots as CONTAINER/SNAPSHOT.", valueName: "name"),
+        completion: .snapshots)
     package var names: [String]
 
     @Flag(name: .shortAndLong, help: "Kill containers that run.")
@@ -51,7 +52,8 @@ package struct Delete: AsyncParsableCommand {
         }
     }
 
-    private static func delete(_ name: String, force: Bool, client: Client) async throws -> ApusAPI.Operation {
+    private static func delete(_ name: String, force: Bool, client: Client) async throws -> ApusAPI.Operation
+    {
         let instance = try await client.instance(name)
         if instance.statusCode != StatusCode.stopped.rawValue {
             guard force else {

@@ -18,7 +18,9 @@ package struct Info: AsyncParsableCommand {
         completion: .containers)
     package var container: String?
 
-    @Flag(name: .long, help: "Show the last log as well: of the last dump or restore, or of the container's runtime.")
+    @Flag(
+        name: .long,
+        help: "Show the last log as well: of the last dump or restore, or of the container's runtime.")
     package var showLog = false
 
     @OptionGroup package var global: GlobalOptions
@@ -56,6 +58,7 @@ package struct Info: AsyncParsableCommand {
             String(name.drop { !$0.isNumber })
         }
         let dumps = files.filter { $0.hasPrefix("criu-") }
-        return dumps.max { time($0) < time($1) } ?? files.first { $0 == "runtime.log" } ?? files.sorted().first
+        return dumps.max { time($0) < time($1) } ?? files.first { $0 == "runtime.log" }
+            ?? files.sorted().first
     }
 }

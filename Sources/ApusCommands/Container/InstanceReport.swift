@@ -59,7 +59,8 @@ package struct InstanceReport {
         return ["  Network usage:"]
             + interfaces.flatMap { name, interface in
                 var lines = [
-                    "    \(name):", "      Type: \(interface.type)", "      State: \(interface.state.uppercased())",
+                    "    \(name):", "      Type: \(interface.type)",
+                    "      State: \(interface.state.uppercased())",
                 ]
                 if !interface.hostName.isEmpty { lines.append("      Host interface: \(interface.hostName)") }
                 if !interface.hwaddr.isEmpty { lines.append("      MAC address: \(interface.hwaddr)") }
@@ -70,7 +71,9 @@ package struct InstanceReport {
                 ]
                 if !interface.addresses.isEmpty { lines.append("      IP addresses:") }
                 return lines
-                    + interface.addresses.map { "        \($0.family): \($0.address)/\($0.netmask) (\($0.scope))" }
+                    + interface.addresses.map {
+                        "        \($0.family): \($0.address)/\($0.netmask) (\($0.scope))"
+                    }
             }
     }
 

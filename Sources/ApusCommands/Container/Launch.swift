@@ -22,6 +22,7 @@ package struct Launch: AsyncParsableCommand {
         let name = try await create.create(in: session)
         session.output.announce("Starting \(name)")
         try await session.finish(
-            try await session.client.changeState(of: name, InstanceStatePut(action: "start")), "Starting \(name)")
+            try await session.client.changeState(of: name, InstanceStatePut(action: "start")),
+            "Starting \(name)")
     }
 }

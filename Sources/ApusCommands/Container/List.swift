@@ -59,6 +59,9 @@ package struct List: AsyncParsableCommand {
             try Rendering.list(
                 found, as: format.format, style: .standardOutput,
                 statusColumn: columns.firstIndex { $0.title == "STATE" }
-            ) { Table(header: columns.map(\.title), rows: found.map { item in columns.map { $0.value(item) } }) })
+            ) {
+                Table(
+                    header: columns.map(\.title), rows: found.map { item in columns.map { $0.value(item) } })
+            })
     }
 }

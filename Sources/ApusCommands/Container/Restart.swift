@@ -18,7 +18,8 @@ package struct Restart: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "Kill the processes instead of asking.")
     package var force = false
 
-    @Option(help: ArgumentHelp("How long to wait for a clean end; for ever if negative.", valueName: "seconds"))
+    @Option(
+        help: ArgumentHelp("How long to wait for a clean end; for ever if negative.", valueName: "seconds"))
     package var timeout = -1
 
     @OptionGroup package var global: GlobalOptions
@@ -26,7 +27,9 @@ package struct Restart: AsyncParsableCommand {
     package init() {}
 
     /// What is sent to the daemon.
-    package var request: InstanceStatePut { InstanceStatePut(action: "restart", timeout: timeout, force: force) }
+    package var request: InstanceStatePut {
+        InstanceStatePut(action: "restart", timeout: timeout, force: force)
+    }
 
     package func run() async throws {
         let session = global.session

@@ -50,7 +50,8 @@ package struct Restore: AsyncParsableCommand {
         let container = try ContainerName(container).name
         let present = try await session.client.snapshot(snapshot, of: container)
         try await session.finish(
-            try await session.client.updateInstance(container, try request(snapshotIsStateful: present.stateful)),
+            try await session.client.updateInstance(
+                container, try request(snapshotIsStateful: present.stateful)),
             "Restoring \(container)")
     }
 }

@@ -37,7 +37,9 @@ package struct Start: AsyncParsableCommand {
         let request = request
         try await session.each(try containers.map { try ContainerName($0).name }, "Starting") { name in
             // A stateless start is for stopped containers only; otherwise a frozen one is meant to go on.
-            if !request.apusStateless, try await session.client.instance(name).statusCode == StatusCode.frozen.rawValue {
+            if !request.apusStateless,
+                try await session.client.instance(name).statusCode == StatusCode.frozen.rawValue
+            {
                 return try await session.client.changeState(
                     of: name, InstanceStatePut(action: "unfreeze", timeout: 0))
             }

@@ -26,7 +26,8 @@ package struct Stop: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "Kill the processes instead of asking.")
     package var force = false
 
-    @Option(help: ArgumentHelp("How long to wait for a clean end; for ever if negative.", valueName: "seconds"))
+    @Option(
+        help: ArgumentHelp("How long to wait for a clean end; for ever if negative.", valueName: "seconds"))
     package var timeout = -1
 
     @OptionGroup package var global: GlobalOptions

@@ -23,7 +23,9 @@ package struct FileEdit: AsyncParsableCommand {
         let path = try ContainerPath(file)
         let client = global.session.client
         let (text, attributes) = try await client.file(path.path, of: path.container) { file in
-            guard case .file(let attributes, let body) = file else { throw Failure("\(path.path) is not a file") }
+            guard case .file(let attributes, let body) = file else {
+                throw Failure("\(path.path) is not a file")
+            }
             return (String(buffer: try await body.collect(limit: 64 << 20)), attributes)
         }
         let edited = try Editor.edit(text, suffix: "-" + PathText.lastComponent(path.path))

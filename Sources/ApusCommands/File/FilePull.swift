@@ -42,7 +42,8 @@ package struct FilePull: AsyncParsableCommand {
         let target = paths.last ?? ""
         let client = global.session.client
         if createDirs, target != "-" {
-            try PathText.makeFolders(target.hasSuffix("/") || sources.count > 1 ? target : PathText.parent(target))
+            try PathText.makeFolders(
+                target.hasSuffix("/") || sources.count > 1 ? target : PathText.parent(target))
         }
         let exists = (try? FileStatus(target))?.kind == .directory
         let intoDirectory = exists || target.hasSuffix("/")

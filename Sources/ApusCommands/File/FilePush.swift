@@ -20,7 +20,8 @@ package struct FilePush: AsyncParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("Files (and, with -r, directories), then CONTAINER/PATH.", valueName: "source… target"),
+        help: ArgumentHelp(
+            "Files (and, with -r, directories), then CONTAINER/PATH.", valueName: "source… target"),
         completion: .file())
     package var paths: [String]
 
@@ -58,7 +59,9 @@ package struct FilePush: AsyncParsableCommand {
             client: global.session.client, container: target.container, uid: uid, gid: gid, mode: mode?.bits)
         for source in sources {
             if source == "-" {
-                guard !intoDirectory else { throw Failure("standard input needs a file's name as its target") }
+                guard !intoDirectory else {
+                    throw Failure("standard input needs a file's name as its target")
+                }
                 if createDirs { try await pusher.makeParents(of: target.path) }
                 try await pusher.pushDescriptor(STDIN_FILENO, to: target.path)
                 continue

@@ -68,7 +68,8 @@ package enum PathText {
     static func linkTarget(_ path: String) throws -> String {
         var room = [UInt8](repeating: 0, count: Int(PATH_MAX))
         let count = room.withUnsafeMutableBytes { bytes in
-            bytes.assumingMemoryBound(to: CChar.self).baseAddress.map { readlink(path, $0, bytes.count) } ?? -1
+            bytes.assumingMemoryBound(to: CChar.self).baseAddress.map { readlink(path, $0, bytes.count) }
+                ?? -1
         }
         guard count >= 0 else { throw FileFailure("read the link \(path)") }
         return String(decoding: room[..<count], as: UTF8.self)
@@ -91,7 +92,9 @@ package enum PathText {
         var made = path.hasPrefix("/") ? "/" : ""
         for part in path.split(separator: "/") {
             made += made.isEmpty || made.hasSuffix("/") ? String(part) : "/\(part)"
-            guard mkdir(made, 0o777) == 0 || errno == EEXIST else { throw FileFailure("make the directory \(made)") }
+            guard mkdir(made, 0o777) == 0 || errno == EEXIST else {
+                throw FileFailure("make the directory \(made)")
+            }
         }
     }
 }

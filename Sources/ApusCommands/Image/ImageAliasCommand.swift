@@ -31,7 +31,9 @@ package struct ImageAliasCreate: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("The name.", valueName: "alias"))
     package var alias: String
 
-    @Argument(help: ArgumentHelp("The image, by fingerprint or another alias.", valueName: "image"), completion: .images)
+    @Argument(
+        help: ArgumentHelp("The image, by fingerprint or another alias.", valueName: "image"),
+        completion: .images)
     package var image: String
 
     @Option(help: ArgumentHelp("What the name is for.", valueName: "text"))
@@ -45,7 +47,8 @@ package struct ImageAliasCreate: AsyncParsableCommand {
         let client = global.session.client
         let found = try await client.image(named: try ResourceName(image).local())
         try await client.createImageAlias(
-            ImageAlias(name: try ResourceName(alias).local(), target: found.fingerprint, description: description))
+            ImageAlias(
+                name: try ResourceName(alias).local(), target: found.fingerprint, description: description))
     }
 }
 

@@ -12,7 +12,8 @@ package struct ImageCommand: AsyncParsableCommand {
               apus image alias create bookworm 3f2a81c09d4e
             """,
         subcommands: [
-            ImageList.self, ImageInfo.self, ImageDelete.self, ImageImport.self, ImageExport.self, ImageAliasCommand.self,
+            ImageList.self, ImageInfo.self, ImageDelete.self, ImageImport.self, ImageExport.self,
+            ImageAliasCommand.self,
         ])
 
     package init() {}

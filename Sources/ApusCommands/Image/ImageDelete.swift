@@ -23,7 +23,8 @@ package struct ImageDelete: AsyncParsableCommand {
         let session = global.session
         for image in images {
             let found = try await session.client.image(named: try ResourceName(image).local())
-            try await session.finish(try await session.client.deleteImage(found.fingerprint), "Deleting \(image)")
+            try await session.finish(
+                try await session.client.deleteImage(found.fingerprint), "Deleting \(image)")
         }
     }
 }

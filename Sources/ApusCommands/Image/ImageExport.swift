@@ -31,7 +31,8 @@ package struct ImageExport: AsyncParsableCommand {
     package func run() async throws {
         let session = global.session
         let found = try await session.client.image(named: try ResourceName(image).local())
-        let display = target == "-" ? nil : ProgressDisplay(label: "Exporting the image", quiet: session.output.quiet)
+        let display =
+            target == "-" ? nil : ProgressDisplay(label: "Exporting the image", quiet: session.output.quiet)
         let target = target
         let path = try await session.client.exportImage(found.fingerprint) { download, body in
             let meter = TransferMeter(display: display, stage: "receiving", total: download.size)

@@ -17,7 +17,9 @@ package struct ImageImport: AsyncParsableCommand {
               apus image import my.tar.zst --alias my --public description="My own"
             """)
 
-    @Argument(help: ArgumentHelp("The image file; \"-\" for standard input.", valueName: "file"), completion: .file())
+    @Argument(
+        help: ArgumentHelp("The image file; \"-\" for standard input.", valueName: "file"),
+        completion: .file())
     package var file: String
 
     @Argument(help: ArgumentHelp("Properties to set.", valueName: "key=value"))

@@ -40,7 +40,10 @@ package struct ImageInfo: AsyncParsableCommand {
         lines += image.properties.sorted { $0.key < $1.key }.map { "    \($0.key): \($0.value)" }
         lines.append("Aliases:")
         lines += image.aliases.map { "    - \($0.name)" }
-        lines += ["Cached: \(image.cached ? "yes" : "no")", "Auto update: \(image.autoUpdate ? "enabled" : "disabled")"]
+        lines += [
+            "Cached: \(image.cached ? "yes" : "no")",
+            "Auto update: \(image.autoUpdate ? "enabled" : "disabled")",
+        ]
         return lines.map { $0 + "\n" }.joined()
     }
 

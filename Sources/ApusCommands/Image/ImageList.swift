@@ -38,7 +38,10 @@ package struct ImageList: AsyncParsableCommand {
     /// The table of images.
     package static func table(_ images: [Image]) -> Table {
         Table(
-            header: ["ALIAS", "FINGERPRINT", "PUBLIC", "DESCRIPTION", "ARCHITECTURE", "TYPE", "SIZE", "UPLOAD DATE"],
+            header: [
+                "ALIAS", "FINGERPRINT", "PUBLIC", "DESCRIPTION", "ARCHITECTURE", "TYPE", "SIZE",
+                "UPLOAD DATE",
+            ],
             rows: images.map { image in
                 let first = image.aliases.first?.name ?? ""
                 let more = image.aliases.count > 1 ? " (\(image.aliases.count - 1) more)" : ""

@@ -69,7 +69,8 @@ package struct OperationShow: AsyncParsableCommand {
 
     package func run() async throws {
         let session = global.session
-        session.output.write(try Rendering.yaml(try await session.client.operation(try ResourceName(id).local())))
+        session.output.write(
+            try Rendering.yaml(try await session.client.operation(try ResourceName(id).local())))
     }
 }
 

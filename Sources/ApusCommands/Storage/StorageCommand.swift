@@ -41,7 +41,8 @@ package struct StorageList: AsyncParsableCommand {
                     header: ["NAME", "DRIVER", "SOURCE", "DESCRIPTION", "USED BY", "STATE"],
                     rows: pools.map {
                         [
-                            $0.name, $0.driver, $0.config["source"] ?? "", $0.description, String($0.usedBy.count),
+                            $0.name, $0.driver, $0.config["source"] ?? "", $0.description,
+                            String($0.usedBy.count),
                             $0.status.uppercased(),
                         ]
                     })

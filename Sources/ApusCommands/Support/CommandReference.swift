@@ -79,8 +79,10 @@ package enum CommandReference {
         if subcommands.isEmpty { text += "\n```\n\(usage(path, arguments))\n```\n" }
         let (about, examples) = split(command.discussion ?? "")
         if !about.isEmpty { text += "\n\(about)\n" }
-        let described = arguments.filter { !["help", "version", "quiet"].contains($0.names?.last?.name ?? "") }
-            .filter { !($0.names ?? []).contains { ["help", "version", "quiet"].contains($0.name) } }
+        let described = arguments.filter {
+            !["help", "version", "quiet"].contains($0.names?.last?.name ?? "")
+        }
+        .filter { !($0.names ?? []).contains { ["help", "version", "quiet"].contains($0.name) } }
         if !described.isEmpty, subcommands.isEmpty {
             text += "\n| argument | meaning |\n|---|---|\n"
             text += described.map(row).joined()
@@ -101,7 +103,9 @@ package enum CommandReference {
     private static func row(_ argument: Argument) -> String {
         let value = argument.kind == "flag" ? "" : "<\(argument.valueName ?? "")>"
         let names = (argument.names ?? []).sorted { $0.text.count < $1.text.count }.map { "`\($0.text)`" }
-        let name = names.isEmpty ? "`\(value)`" : names.joined(separator: ", ") + (value.isEmpty ? "" : " `\(value)`")
+        let name =
+            names.isEmpty
+            ? "`\(value)`" : names.joined(separator: ", ") + (value.isEmpty ? "" : " `\(value)`")
         var about = argument.abstract ?? ""
         if let standard = argument.defaultValue, !standard.isEmpty { about += " Default: `\(standard)`." }
         return "| \(name) | \(about.replacingOccurrences(of: "|", with: "\\|")) |\n"

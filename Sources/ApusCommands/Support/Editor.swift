@@ -39,7 +39,9 @@ package enum Editor {
         defer { arguments.forEach { free($0) } }
         var child: pid_t = 0
         let code = posix_spawnp(&child, words[0], nil, &attributes, arguments, environ)
-        guard code == 0 else { throw FileFailure("start the editor \"\(command)\" (set EDITOR)", errno: code) }
+        guard code == 0 else {
+            throw FileFailure("start the editor \"\(command)\" (set EDITOR)", errno: code)
+        }
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0 && errno == EINTR {}
         guard status == 0 else { throw Failure("the editor \"\(command)\" failed; nothing was changed") }
@@ -52,6 +54,8 @@ package enum Editor {
     }
 
     private static func executable(_ name: String) -> Bool {
-        (variable("PATH") ?? "/usr/bin:/bin").split(separator: ":").contains { access("\($0)/\(name)", X_OK) == 0 }
+        (variable("PATH") ?? "/usr/bin:/bin").split(separator: ":").contains {
+            access("\($0)/\(name)", X_OK) == 0
+        }
     }
 }

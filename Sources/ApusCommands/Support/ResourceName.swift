@@ -92,7 +92,8 @@ package enum ImageName: Sendable, Hashable {
         case "debian": self = .debian(resource.name)
         default:
             throw Failure(
-                "there is no remote \"\(resource.remote)\"; images come from \"local:\" and \"debian:\" (such as debian:12)")
+                "there is no remote \"\(resource.remote)\"; images come from \"local:\" and \"debian:\" (such as debian:12)"
+            )
         }
     }
 }

@@ -74,13 +74,16 @@ package struct Session: Sendable {
 
     /// Finishes an operation on each of several things at once; the first failure is thrown when all are done.
     package func each(
-        _ names: [String], _ label: String, _ begin: @escaping @Sendable (String) async throws -> ApusAPI.Operation
+        _ names: [String], _ label: String,
+        _ begin: @escaping @Sendable (String) async throws -> ApusAPI.Operation
     ) async throws {
         if names.count == 1, let name = names.first {
             try await finish(try await begin(name), "\(label) \(name)")
             return
         }
-        let failures = await withTaskGroup(of: (String, any Error)?.self, returning: [(String, any Error)].self) { tasks in
+        let failures = await withTaskGroup(
+            of: (String, any Error)?.self, returning: [(String, any Error)].self
+        ) { tasks in
             for name in names {
                 tasks.addTask {
                     do {

@@ -15,7 +15,9 @@ package struct Table: Sendable, Equatable {
         let widths = self.widths
         let rule = "+" + widths.map { String(repeating: "-", count: $0 + 2) }.joined(separator: "+") + "+\n"
         var text = rule
-        text += "|" + header.indices.map { " \(Self.centred(header[$0], widths[$0])) " }.joined(separator: "|") + "|\n"
+        text +=
+            "|" + header.indices.map { " \(Self.centred(header[$0], widths[$0])) " }.joined(separator: "|")
+            + "|\n"
         text += rule
         for row in rows {
             let cells = row.map { Self.lines($0) }
@@ -72,7 +74,10 @@ package struct Table: Sendable, Equatable {
     }
 
     private static func quoted(_ cell: String) -> String {
-        guard cell.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) || cell.first == " " else { return cell }
-        return "\"" + cell.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+        guard cell.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) || cell.first == " " else {
+            return cell
+        }
+        return "\"" + cell.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
+            + "\""
     }
 }

@@ -29,7 +29,9 @@ package struct TerminalStreams: Sendable {
             let task = Task {
                 for await number in signals.stream {
                     if number == SIGWINCH {
-                        guard let size = Terminal.size(STDOUT_FILENO) ?? Terminal.size(STDIN_FILENO) else { continue }
+                        guard let size = Terminal.size(STDOUT_FILENO) ?? Terminal.size(STDIN_FILENO) else {
+                            continue
+                        }
                         continuation.yield(.resize(width: size.width, height: size.height))
                     } else {
                         continuation.yield(.signal(Int(number)))
@@ -40,7 +42,8 @@ package struct TerminalStreams: Sendable {
         }
     }
 
-    private static func reader(_ input: Int32?, detachable: Bool) -> @Sendable () async throws -> ByteBuffer? {
+    private static func reader(_ input: Int32?, detachable: Bool) -> @Sendable () async throws -> ByteBuffer?
+    {
         guard let input else { return { nil } }
         let reader = InputReader(input)
         guard detachable else { return { try await reader.next() } }
