@@ -54,7 +54,8 @@ public struct AptMirror: Sendable, Hashable {
         guard let mirror = AptMirror(targets: output.text) else {
             throw ImageError(
                 .buildFailed,
-                "cannot build a Debian image: this machine's apt has no Debian mirror in its sources. Add one, or import an image")
+                "cannot build a Debian image: this machine's apt has no Debian mirror in its sources. Add one, or import an image"
+            )
         }
         return mirror
     }

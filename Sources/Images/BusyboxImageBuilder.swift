@@ -24,7 +24,8 @@ struct BusyboxImageBuilder: Sendable {
         guard !Self.needsInterpreter(binary) else {
             throw ImageError(
                 .buildFailed,
-                "cannot build \(recipe.name): \(Self.program) needs libraries. Install the package busybox-static")
+                "cannot build \(recipe.name): \(Self.program) needs libraries. Install the package busybox-static"
+            )
         }
         try await Blocking.run { try pack(binary, applets: applets, to: path) }
         progress(BuildProgress(phase: "Packing", percent: 100))
@@ -46,10 +47,12 @@ struct BusyboxImageBuilder: Sendable {
     }
 
     private static let directories: [ImagePart] = [
-        .directory("bin"), .directory("sbin"), .directory("usr"), .directory("usr/bin"), .directory("usr/sbin"),
+        .directory("bin"), .directory("sbin"), .directory("usr"), .directory("usr/bin"),
+        .directory("usr/sbin"),
         .directory("etc"), .directory("etc/init.d"), .directory("dev"), .directory("proc"), .directory("sys"),
         .directory("run"), .directory("var"), .directory("var/log"), .directory("var/spool"),
-        .directory("var/spool/cron"), .directory("var/spool/cron/crontabs"), .directory("home"), .directory("mnt"),
+        .directory("var/spool/cron"), .directory("var/spool/cron/crontabs"), .directory("home"),
+        .directory("mnt"),
         .directory("root", mode: 0o700), .directory("tmp", mode: 0o1777),
     ]
 

@@ -9,18 +9,21 @@ struct DebianImageBuilder: Sendable {
 
     /// What an ordinary system container has beyond the essential packages.
     static let packages = [
-        "systemd-sysv", "dbus", "libpam-systemd", "systemd-resolved", "iproute2", "procps", "cron", "iputils-ping",
-        "netbase", "ca-certificates", "less", "nano", "adduser", "sensible-utils", "whiptail", "libnss-myhostname",
+        "systemd-sysv", "dbus", "libpam-systemd", "systemd-resolved", "iproute2", "procps", "cron",
+        "iputils-ping",
+        "netbase", "ca-certificates", "less", "nano", "adduser", "sensible-utils", "whiptail",
+        "libnss-myhostname",
     ]
 
     /// Builds the tarball at `path`.
     func build(_ path: String, progress: @escaping @Sendable (BuildProgress) -> Void) async throws {
         let mirror = try await AptMirror.ofThisMachine()
-        let arguments = [
-            "mmdebstrap", "--mode=root", "--format=tar", "--variant=minbase", "--verbose",
-            "--architectures=\(ImageRecipe.debianArchitecture)",
-            "--include=\(Self.packages.joined(separator: ","))", release.suite, "-",
-        ] + mirror.sources(for: release)
+        let arguments =
+            [
+                "mmdebstrap", "--mode=root", "--format=tar", "--variant=minbase", "--verbose",
+                "--architectures=\(ImageRecipe.debianArchitecture)",
+                "--include=\(Self.packages.joined(separator: ","))", release.suite, "-",
+            ] + mirror.sources(for: release)
         let output = try FileDescriptor.pipe()
         let messages = try FileDescriptor.pipe()
         let work = path.split(separator: "/").dropLast().joined(separator: "/")
@@ -35,7 +38,8 @@ struct DebianImageBuilder: Sendable {
             ).configured { $0.newSession = true }.start()
         } catch {
             throw ImageError(
-                .buildFailed, "cannot build \(recipe.name): \(error). Debian images are built by mmdebstrap: install it")
+                .buildFailed,
+                "cannot build \(recipe.name): \(error). Debian images are built by mmdebstrap: install it")
         }
         output.write.close()
         messages.write.close()
@@ -55,7 +59,8 @@ struct DebianImageBuilder: Sendable {
             try Task.checkCancellation()
             if !status.isSuccess && packing.map({ ($0 as? ImageError)?.code == .invalid }) != false {
                 throw ImageError(
-                    .buildFailed, "cannot build \(recipe.name): mmdebstrap ended with \(status): \(lastWords)")
+                    .buildFailed, "cannot build \(recipe.name): mmdebstrap ended with \(status): \(lastWords)"
+                )
             }
             if let packing { throw packing }
         } onCancel: {
@@ -84,8 +89,8 @@ struct DebianImageBuilder: Sendable {
         }
     }
 
-    /// What Debian's packages leave to whoever installs them. The host's own files that mmdebstrap takes over for the
-    /// time of the build (hostname, hosts, resolv.conf) are replaced.
+    /// What Debian's packages leave to whoever installs them. The host's own files that mmdebstrap takes over
+    /// for the time of the build (hostname, hosts, resolv.conf) are replaced.
     private var parts: [ImagePart] {
         [
             .file("etc/hostname", "debian\n"),
@@ -147,6 +152,7 @@ struct DebianImageBuilder: Sendable {
 extension EntryPath {
     /// A path of a tarball this machine made itself, without `./` and `/` around it.
     static func normalized(_ path: String) -> String {
-        path.split(separator: "/", omittingEmptySubsequences: true).filter { $0 != "." }.joined(separator: "/")
+        path.split(separator: "/", omittingEmptySubsequences: true).filter { $0 != "." }.joined(
+            separator: "/")
     }
 }

@@ -33,5 +33,7 @@ public struct DebianRelease: Sendable, Hashable {
     /// All its names.
     public var names: [String] { version.map { [$0, suite] } ?? [suite] }
     /// The names of all releases that can be built.
-    public static var allNames: [String] { numbered.flatMap { [$0.version, $0.suite] } + ["testing", "sid"] }
+    public static var allNames: [String] {
+        numbered.flatMap { [$0.version, $0.suite] } + ["testing", "sid"]
+    }
 }

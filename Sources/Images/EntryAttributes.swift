@@ -12,8 +12,10 @@ struct EntryAttributes {
 
     /// Takes them from an entry; what is not allowed is noted and left out.
     init(_ entry: TarEntry, path: EntryPath, image: String, report: inout UnpackReport) throws {
-        guard (0..<Int64(UInt32.max)).contains(entry.user), (0..<Int64(UInt32.max)).contains(entry.group) else {
-            throw ImageError(.invalid, "\(image) is refused: \(path.text) has the owner \(entry.user):\(entry.group)")
+        guard (0..<Int64(UInt32.max)).contains(entry.user), (0..<Int64(UInt32.max)).contains(entry.group)
+        else {
+            throw ImageError(
+                .invalid, "\(image) is refused: \(path.text) has the owner \(entry.user):\(entry.group)")
         }
         permissions = entry.permissions
         user = uid_t(entry.user)
@@ -22,7 +24,8 @@ struct EntryAttributes {
         var allowed: [(String, [UInt8])] = []
         entry.forEachAttribute { name, value in
             let name = String(cString: name)
-            // A capability of 20 bytes has no user of its own; the longer form names one of the host that made it.
+            // A capability of 20 bytes has no user of its own; the longer form names one of the host that
+            // made it.
             let isCapability = name == "security.capability" && value.count == 20
             if name.hasPrefix("user.") || name.hasPrefix("system.posix_acl_") || isCapability {
                 allowed.append((name, Array(value)))

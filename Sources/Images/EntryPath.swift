@@ -11,7 +11,8 @@ struct EntryPath: Hashable {
         var components: [String] = []
         for part in path.split(separator: "/", omittingEmptySubsequences: true) where part != "." {
             if part == ".." {
-                throw ImageError(.hostile, "\(image) is refused: the entry \"\(path)\" would leave the image's directory")
+                throw ImageError(
+                    .hostile, "\(image) is refused: the entry \"\(path)\" would leave the image's directory")
             }
             if part.utf8.count > 255 {
                 throw ImageError(.invalid, "\(image) is refused: an entry has a name longer than 255 bytes")
@@ -19,7 +20,8 @@ struct EntryPath: Hashable {
             components.append(String(part))
         }
         if components.count > Self.deepest {
-            throw ImageError(.invalid, "\(image) is refused: an entry lies more than \(Self.deepest) directories deep")
+            throw ImageError(
+                .invalid, "\(image) is refused: an entry lies more than \(Self.deepest) directories deep")
         }
         self.components = components
     }

@@ -5,7 +5,9 @@ import Storage
 /// Image files: unified tarballs in LXD's format, with `metadata.yaml`, `templates/` and `rootfs/`.
 public enum ImageArchive {
     /// Reads a file to its end, and refuses it if it is damaged, hostile or too large. Returns its metadata.
-    public static func inspect(_ path: String, limits: UnpackLimits = UnpackLimits()) async throws -> ImageMetadata {
+    public static func inspect(_ path: String, limits: UnpackLimits = UnpackLimits()) async throws
+        -> ImageMetadata
+    {
         try await Blocking.run { try inspectNow(path, limits: limits) }
     }
 
@@ -30,10 +32,16 @@ public enum ImageArchive {
                 let name = try EntryPath(entry.path, of: image)
                 entries += 1
                 let size = UInt64(max(0, entry.size))
-                if size > limits.fileSize { throw tooLarge(image, "\(name.text) claims to be \(size) bytes large") }
+                if size > limits.fileSize {
+                    throw tooLarge(image, "\(name.text) claims to be \(size) bytes large")
+                }
                 if !entry.isSparse { bytes += size }
-                if bytes > limits.bytes { throw tooLarge(image, "it unpacks to more than \(limits.bytes) bytes") }
-                if entries > limits.entries { throw tooLarge(image, "it has more than \(limits.entries) entries") }
+                if bytes > limits.bytes {
+                    throw tooLarge(image, "it unpacks to more than \(limits.bytes) bytes")
+                }
+                if entries > limits.entries {
+                    throw tooLarge(image, "it has more than \(limits.entries) entries")
+                }
                 if name.components.first == "rootfs" { hasRoot = true }
                 if name.text == "metadata.yaml", entry.type == FileType.regular {
                     let text = try reader.readAll(limit: ImageMetadata.largestFile, entry: "metadata.yaml")
@@ -43,7 +51,8 @@ public enum ImageArchive {
             guard let metadata, hasRoot else {
                 throw ImageError(
                     .invalid,
-                    "\(image) is not a unified image tarball: it has no \(hasRoot ? "metadata.yaml" : "rootfs directory")")
+                    "\(image) is not a unified image tarball: it has no \(hasRoot ? "metadata.yaml" : "rootfs directory")"
+                )
             }
             return metadata
         }
@@ -69,7 +78,8 @@ public enum ImageArchive {
             }
             let report = try extractor.finish()
             guard Files.isDirectory(directory + "/rootfs"), Files.exists(directory + "/metadata.yaml") else {
-                throw ImageError(.invalid, "\(image) is not a unified image tarball: rootfs or metadata.yaml is missing")
+                throw ImageError(
+                    .invalid, "\(image) is not a unified image tarball: rootfs or metadata.yaml is missing")
             }
             progress?(1)
             return report

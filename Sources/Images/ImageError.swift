@@ -1,4 +1,5 @@
-/// What is wrong with an image, or with the way it was handled: a code to decide by, and a sentence for the user.
+/// What is wrong with an image, or with the way it was handled: a code to decide by, and a sentence for the
+/// user.
 public struct ImageError: Error, Sendable, CustomStringConvertible {
     /// The kinds of failure callers tell apart.
     public enum Code: String, Sendable {

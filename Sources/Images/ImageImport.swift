@@ -70,7 +70,8 @@ public final class ImageImport: Sendable {
             if let fingerprint, fingerprint.lowercased() != actual {
                 throw ImageError(
                     .fingerprintMismatch,
-                    "the image's fingerprint is \(actual), but \(fingerprint) was expected: it was altered on its way")
+                    "the image's fingerprint is \(actual), but \(fingerprint) was expected: it was altered on its way"
+                )
             }
             let wasThere = store.exists(actual)
             let metadata = try await ImageArchive.inspect(path, limits: store.limits)
@@ -81,7 +82,8 @@ public final class ImageImport: Sendable {
                 if rename(path, place) != 0 { throw Self.writeError(errno, directory: store.directory) }
                 state.withLock { $0.hasEnded = true }
             }
-            return StoredImage(fingerprint: actual, size: size, path: place, metadata: metadata, wasThere: wasThere)
+            return StoredImage(
+                fingerprint: actual, size: size, path: place, metadata: metadata, wasThere: wasThere)
         } catch {
             cancel()
             throw error
@@ -117,7 +119,9 @@ public final class ImageImport: Sendable {
     private static func writeError(_ reason: Int32, directory: String) -> ImageError {
         if reason == ENOSPC || reason == EDQUOT {
             return ImageError(
-                .tooLarge, "cannot import the image: the file system of \(directory) is full. Make room there, then try again")
+                .tooLarge,
+                "cannot import the image: the file system of \(directory) is full. Make room there, then try again"
+            )
         }
         return ImageError(.system, "cannot import the image: \(SystemError.reason(reason))")
     }

@@ -19,7 +19,8 @@ public struct ImageRecipe: Sendable, Hashable {
             kind = .debian(release)
         } else {
             let known = (DebianRelease.allNames + ["busybox"]).joined(separator: ", ")
-            throw ImageError(.notFound, "\"\(alias)\" is no image that can be built here. There are: \(known)")
+            throw ImageError(
+                .notFound, "\"\(alias)\" is no image that can be built here. There are: \(known)")
         }
     }
 
@@ -48,7 +49,8 @@ public struct ImageRecipe: Sendable, Hashable {
             result["release"] = release.suite
             result["variant"] = "default"
             if let version = release.version { result["version"] = version }
-            result["description"] = "Debian \(release.names.joined(separator: " ")) \(Self.debianArchitecture)"
+            result["description"] =
+                "Debian \(release.names.joined(separator: " ")) \(Self.debianArchitecture)"
         case .busybox:
             result["os"] = "BusyBox"
             result["description"] = "BusyBox \(Self.debianArchitecture)"
@@ -85,7 +87,8 @@ public struct ImageRecipe: Sendable, Hashable {
         gmtime_r(&moment, &parts)
         var all = properties
         let serial = [
-            String(parts.tm_year + 1900), Self.twoDigits(parts.tm_mon + 1), Self.twoDigits(parts.tm_mday), "_",
+            String(parts.tm_year + 1900), Self.twoDigits(parts.tm_mon + 1), Self.twoDigits(parts.tm_mday),
+            "_",
             Self.twoDigits(parts.tm_hour), ":", Self.twoDigits(parts.tm_min),
         ].joined()
         all["serial"] = serial

@@ -98,7 +98,8 @@ public struct ImageStore: Sendable {
             do {
                 try FileCopy.copy(self.path(of: fingerprint), to: path)
             } catch {
-                throw ImageError(.system, "cannot export image \(fingerprint.prefix(12)) to \(path): \(error)")
+                throw ImageError(
+                    .system, "cannot export image \(fingerprint.prefix(12)) to \(path): \(error)")
             }
         }
     }
@@ -125,7 +126,8 @@ public struct ImageStore: Sendable {
     public static func isFingerprint(_ text: String) -> Bool {
         text.utf8.count == 64
             && text.utf8.allSatisfy {
-                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                    || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
             }
     }
 

@@ -53,7 +53,8 @@ public enum ImageTemplates {
         where template.when.contains(event.rawValue) {
             do {
                 let text = try read(template, below: root)
-                let content = try TemplateText.render(text, values: values, properties: template.properties, path: path)
+                let content = try TemplateText.render(
+                    text, values: values, properties: template.properties, path: path)
                 let rootfs = try root.open(at: "rootfs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
                 try write(content, to: path, createOnly: template.createOnly, below: rootfs)
             } catch {
@@ -63,13 +64,15 @@ public enum ImageTemplates {
         return notes
     }
 
-    private static func read(_ template: ImageMetadata.Template, below root: FileDescriptor) throws -> String {
+    private static func read(_ template: ImageMetadata.Template, below root: FileDescriptor) throws -> String
+    {
         let file = try root.open(
             at: "templates/" + template.template, O_RDONLY | O_NONBLOCK, resolve: [.beneath, .noSymlinks])
         return String(decoding: try file.readAll(limit: 1 << 20), as: UTF8.self)
     }
 
-    /// Writes a file of the container; no symlink in it leads outside, and a file that is there keeps its owner.
+    /// Writes a file of the container; no symlink in it leads outside, and a file that is there keeps its
+    /// owner.
     private static func write(
         _ content: String, to path: String, createOnly: Bool, below rootfs: FileDescriptor
     ) throws {
@@ -85,7 +88,8 @@ public enum ImageTemplates {
         let temporary = ".\(name).apus-\(getpid())"
         unlinkat(directory.rawValue, temporary, 0)
         do {
-            let file = try directory.open(at: temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o644)
+            let file = try directory.open(
+                at: temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o644)
             try file.write(content)
             let isFile = exists && old.st_mode & S_IFMT == S_IFREG
             if isFile { fchown(file.rawValue, old.st_uid, old.st_gid) }

@@ -30,7 +30,8 @@ extension ImageMetadata {
             else { continue }
             templates[path] = Template(
                 when: fields["when"]?.sequence?.compactMap { $0.scalar?.string } ?? [], template: file,
-                createOnly: fields["create_only"]?.bool ?? false, properties: Self.strings(fields["properties"]))
+                createOnly: fields["create_only"]?.bool ?? false,
+                properties: Self.strings(fields["properties"]))
         }
     }
 

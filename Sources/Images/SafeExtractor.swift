@@ -5,8 +5,8 @@ import Storage
 
 /// Makes the entries of an image below one directory, so that nothing in a hostile tarball can reach outside.
 ///
-/// Every directory on the way is opened by itself, and never through a symlink; files are made anew, never opened;
-/// hard links lead to files of this image only; devices and sockets are not made at all.
+/// Every directory on the way is opened by itself, and never through a symlink; files are made anew, never
+/// opened; hard links lead to files of this image only; devices and sockets are not made at all.
 final class SafeExtractor {
     private let image: String
     private let root: FileDescriptor
@@ -60,7 +60,8 @@ final class SafeExtractor {
         return report
     }
 
-    /// Refuses an image whose own parts are something else than they should be: symlinks that this process would follow.
+    /// Refuses an image whose own parts are something else than they should be: symlinks that this process
+    /// would follow.
     private func requireShape(_ path: EntryPath, _ entry: TarEntry) throws {
         let type = entry.hardLink == nil ? entry.type : 0
         let isRight =
@@ -70,7 +71,8 @@ final class SafeExtractor {
             default: type == FileType.regular || (type == FileType.directory && path.components.count > 1)
             }
         if !isRight {
-            throw ImageError(.hostile, "\(image) is refused: \(path.text) is not an ordinary file or directory")
+            throw ImageError(
+                .hostile, "\(image) is refused: \(path.text) is not an ordinary file or directory")
         }
     }
 
@@ -113,7 +115,8 @@ final class SafeExtractor {
             var written = 0
             while written < bytes.count {
                 let result = pwrite(
-                    number, bytes.baseAddress?.advanced(by: written), bytes.count - written, Int(offset) + written)
+                    number, bytes.baseAddress?.advanced(by: written), bytes.count - written,
+                    Int(offset) + written)
                 if result < 0 && errno == EINTR { continue }
                 if result < 0 { throw failure("write", path) }
                 written += result
@@ -130,7 +133,8 @@ final class SafeExtractor {
     }
 
     private func makeFifo(_ path: EntryPath, _ attributes: EntryAttributes) throws {
-        // The umask may take bits away; nobody can have replaced the fifo by a symlink, the directory is root's alone.
+        // The umask may take bits away; nobody can have replaced the fifo by a symlink, the directory is
+        // root's alone.
         try makeSpecial(path, attributes) { directory in
             let result = mkfifoat(directory, path.name, 0o600)
             return result == 0 ? fchmodat(directory, path.name, attributes.permissions, 0) : result
@@ -152,7 +156,8 @@ final class SafeExtractor {
     private func makeHardLink(_ path: EntryPath, to target: EntryPath) throws {
         guard target.isOfImage, target.components.first == path.components.first else {
             throw ImageError(
-                .hostile, "\(image) is refused: the hard link \"\(path.text)\" leads outside, to \"\(target.text)\"")
+                .hostile,
+                "\(image) is refused: the hard link \"\(path.text)\" leads outside, to \"\(target.text)\"")
         }
         if path == target { return }
         // Two directories: the one of the target is looked up first, as the next look-up may close it.
@@ -165,7 +170,9 @@ final class SafeExtractor {
             }
             if errno == ENOENT {
                 throw ImageError(
-                    .invalid, "\(image) is damaged: \"\(path.text)\" is a hard link to \"\(target.text)\", which is missing")
+                    .invalid,
+                    "\(image) is damaged: \"\(path.text)\" is a hard link to \"\(target.text)\", which is missing"
+                )
             }
             throw failure("link", path)
         }
@@ -192,9 +199,12 @@ final class SafeExtractor {
                 let path = components.joined(separator: "/")
                 if reason == ENOTDIR || reason == ELOOP {
                     throw ImageError(
-                        .hostile, "\(image) is refused: an entry lies below \"\(path)\", where \"\(name)\" is not a directory")
+                        .hostile,
+                        "\(image) is refused: an entry lies below \"\(path)\", where \"\(name)\" is not a directory"
+                    )
                 }
-                throw ImageError(.system, "cannot unpack \(image): open \(path): \(SystemError.reason(reason))")
+                throw ImageError(
+                    .system, "cannot unpack \(image): open \(path): \(SystemError.reason(reason))")
             }
             directory = FileDescriptor(owning: next)
             stack.append((name, directory))
@@ -204,7 +214,8 @@ final class SafeExtractor {
 
     private func isDirectory(_ name: String, in parent: FileDescriptor) throws -> Bool {
         var stat = cstorage_stat()
-        return cstorage_stat_at(parent.rawValue, name, &stat) == 0 && stat.mode & FileType.mask == FileType.directory
+        return cstorage_stat_at(parent.rawValue, name, &stat) == 0
+            && stat.mode & FileType.mask == FileType.directory
     }
 
     /// Removes what an earlier entry made under the same name. A directory with entries is not replaced.
@@ -222,16 +233,20 @@ final class SafeExtractor {
         let (sum, overflow) = report.bytes.addingReportingOverflow(more)
         if overflow || sum > limits.bytes {
             throw ImageError(
-                .tooLarge, "\(image) is refused: it unpacks to more than \(limits.bytes) bytes, the most that is allowed here")
+                .tooLarge,
+                "\(image) is refused: it unpacks to more than \(limits.bytes) bytes, the most that is allowed here"
+            )
         }
     }
 
     private func failure(_ call: String, _ path: EntryPath) -> ImageError {
         let reason = errno
         if reason == ENOSPC || reason == EDQUOT {
-            return ImageError(.tooLarge, "cannot unpack \(image): the file system is full (\(call) \(path.text))")
+            return ImageError(
+                .tooLarge, "cannot unpack \(image): the file system is full (\(call) \(path.text))")
         }
-        return ImageError(.system, "cannot unpack \(image): \(call) \(path.text): \(SystemError.reason(reason))")
+        return ImageError(
+            .system, "cannot unpack \(image): \(call) \(path.text): \(SystemError.reason(reason))")
     }
 
     /// Lowers the limits to what the file system has room for.

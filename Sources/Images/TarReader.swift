@@ -2,7 +2,8 @@ import CArchive
 import CStorage
 import Glibc
 
-/// Reads a tarball entry by entry, whatever it is compressed with (gzip, xz, zstd, bzip2, nothing), by libarchive.
+/// Reads a tarball entry by entry, whatever it is compressed with (gzip, xz, zstd, bzip2, nothing), by
+/// libarchive.
 final class TarReader {
     private let archive: OpaquePointer
     private let name: String
@@ -55,7 +56,8 @@ final class TarReader {
             var count = 0
             var offset: Int64 = 0
             switch archive_read_data_block(archive, &bytes, &count, &offset) {
-            case ARCHIVE_OK, ARCHIVE_WARN: try body(UnsafeRawBufferPointer(start: bytes, count: count), offset)
+            case ARCHIVE_OK, ARCHIVE_WARN:
+                try body(UnsafeRawBufferPointer(start: bytes, count: count), offset)
             case ARCHIVE_EOF: return
             case ARCHIVE_RETRY: continue
             default: throw failure()
@@ -86,7 +88,8 @@ final class TarReader {
         return ImageError(.invalid, "\(name) is not a whole tarball: \(reason)")
     }
 
-    /// Runs `body` with names taken as UTF-8, whatever the locale of this process: libarchive asks the locale.
+    /// Runs `body` with names taken as UTF-8, whatever the locale of this process: libarchive asks the
+    /// locale.
     static func withUnicodeNames<Result>(_ body: () throws -> Result) rethrows -> Result {
         let locale = newlocale(1 << LC_CTYPE, "C.UTF-8", nil)
         guard let locale else { return try body() }

@@ -2,8 +2,8 @@ import CArchive
 import Glibc
 import Storage
 
-/// Writes an image tarball, compressed with zstd: on two cores it costs less time than writing and hashing the
-/// three times larger plain file.
+/// Writes an image tarball, compressed with zstd: on two cores it costs less time than writing and hashing
+/// the three times larger plain file.
 final class TarWriter {
     private let archive: OpaquePointer
     private let entry: OpaquePointer
@@ -22,7 +22,8 @@ final class TarWriter {
         archive_write_add_filter_zstd(archive)
         archive_write_set_filter_option(archive, "zstd", "compression-level", "3")
         // An older libarchive has no threads: it compresses as well, later.
-        archive_write_set_filter_option(archive, "zstd", "threads", String(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        archive_write_set_filter_option(
+            archive, "zstd", "threads", String(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         try check(archive_write_open_filename(archive, path))
     }
 

@@ -1,8 +1,8 @@
 import CStorage
 import Glibc
 
-/// Copies what an inode carries beside its data: owner, mode, extended attributes (ACLs and file capabilities are
-/// such), times. Times come last, as everything else changes them.
+/// Copies what an inode carries beside its data: owner, mode, extended attributes (ACLs and file capabilities
+/// are such), times. Times come last, as everything else changes them.
 struct AttributeCopier: ~Copyable {
     private let names = UnsafeMutableBufferPointer<CChar>.allocate(capacity: 64 << 10)
     private let value = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
@@ -16,7 +16,9 @@ struct AttributeCopier: ~Copyable {
 
     /// Gives an open file or directory the attributes of another.
     /// `isNew`: made just now by this process, so it has its owner and no attributes.
-    func copy(from source: Int32, to target: Int32, stat: FileStat, isNew: Bool, path: UnsafePointer<CChar>) throws {
+    func copy(from source: Int32, to target: Int32, stat: FileStat, isNew: Bool, path: UnsafePointer<CChar>)
+        throws
+    {
         if !isNew || stat.uid != user || stat.gid != group {
             try posix(fchown(target, stat.uid, stat.gid), "change owner of", String(cString: path))
         }
@@ -38,7 +40,8 @@ struct AttributeCopier: ~Copyable {
         }
         if !stat.isSymlink {
             // Made by us in a directory nobody else can reach: fchmodat follows no symlink here.
-            try posix(fchmodat(targetDirectory, name, stat.permissions, 0), "change mode of", String(cString: name))
+            try posix(
+                fchmodat(targetDirectory, name, stat.permissions, 0), "change mode of", String(cString: name))
         }
         try copySpecialAttributes(from: sourceDirectory, to: targetDirectory, name: name)
         let times = stat.times

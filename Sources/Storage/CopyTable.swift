@@ -42,7 +42,8 @@ final class CopiedDirectory: @unchecked Sendable {
         entries.append(entry)
     }
 
-    /// Calls `body` with all entries and their names. What it returns takes the entry's place, for the next pass.
+    /// Calls `body` with all entries and their names. What it returns takes the entry's place, for the next
+    /// pass.
     func update(_ body: (CopiedEntry, UnsafePointer<CChar>) throws -> CopiedEntry?) rethrows {
         try names.withUnsafeBufferPointer { names in
             guard let base = names.baseAddress else { return }
@@ -109,7 +110,8 @@ struct CopiedEntry {
 
     /// Whether an inode is as it was when it was copied.
     func matches(_ stat: FileStat) -> Bool {
-        !isUncertain && inode == stat.ino && changed == stat.ctime_sec && changedNanoseconds == stat.ctime_nsec
+        !isUncertain && inode == stat.ino && changed == stat.ctime_sec
+            && changedNanoseconds == stat.ctime_nsec
             && size == stat.size && modified == stat.mtime_sec && modifiedNanoseconds == stat.mtime_nsec
             && mode == stat.mode
     }
@@ -136,7 +138,8 @@ enum FileClock {
 
     /// Whether a change after `now` may bear the time the inode has already.
     static func isUncertain(_ stat: FileStat, at now: timespec) -> Bool {
-        let age = (Int64(now.tv_sec) - stat.ctime_sec) * 1_000_000_000 + Int64(now.tv_nsec) - Int64(stat.ctime_nsec)
+        let age =
+            (Int64(now.tv_sec) - stat.ctime_sec) * 1_000_000_000 + Int64(now.tv_nsec) - Int64(stat.ctime_nsec)
         return age < tick
     }
 
@@ -145,7 +148,8 @@ enum FileClock {
         isUncertain(stat, at: now) || (stat.isRegular && mayHaveDirtyPages(stat, at: now))
     }
 
-    /// Whether pages of a file may be dirty and mapped: stores into such a page change no time until it is written out.
+    /// Whether pages of a file may be dirty and mapped: stores into such a page change no time until it is
+    /// written out.
     static func mayHaveDirtyPages(_ stat: FileStat, at now: timespec) -> Bool {
         Int64(now.tv_sec) - stat.mtime_sec < writeBackAge
     }

@@ -1,7 +1,8 @@
 import CStorage
 import Glibc
 
-/// Copies what is in a file, by the cheapest way the file system offers. One for each worker: it owns a buffer.
+/// Copies what is in a file, by the cheapest way the file system offers. One for each worker: it owns a
+/// buffer.
 struct DataCopier: ~Copyable {
     /// Read and written at once; larger pieces go by copy_file_range.
     static let bufferSize = 256 << 10
@@ -15,7 +16,8 @@ struct DataCopier: ~Copyable {
     deinit { buffer.deallocate() }
 
     /// Fills a new, empty file.
-    mutating func fill(_ target: Int32, from source: Int32, stat: FileStat, path: UnsafePointer<CChar>) throws {
+    mutating func fill(_ target: Int32, from source: Int32, stat: FileStat, path: UnsafePointer<CChar>) throws
+    {
         guard stat.size > 0 else { return }
         if try reflinks.clone(source, to: target, path: path) {
             return
@@ -27,9 +29,11 @@ struct DataCopier: ~Copyable {
         }
     }
 
-    /// Brings a file that was copied before up to date, in place: no truncation to nothing, which ext4 answers by
-    /// writing the file out at once.
-    mutating func update(_ target: Int32, from source: Int32, stat: FileStat, path: UnsafePointer<CChar>) throws {
+    /// Brings a file that was copied before up to date, in place: no truncation to nothing, which ext4
+    /// answers by writing the file out at once.
+    mutating func update(_ target: Int32, from source: Int32, stat: FileStat, path: UnsafePointer<CChar>)
+        throws
+    {
         if stat.size > 0, try reflinks.clone(source, to: target, path: path) {
             try posix(ftruncate(target, Int(stat.size)), "truncate", String(cString: path))
             return

@@ -2,8 +2,8 @@ import CStorage
 import Glibc
 import LinuxSystem
 
-/// A pool that is a plain directory: works on every file system, and shares blocks between copies (reflinks) where the
-/// file system can.
+/// A pool that is a plain directory: works on every file system, and shares blocks between copies (reflinks)
+/// where the file system can.
 ///
 /// Everything is made in `staging/` and renamed into place when it is whole; what is deleted is renamed into
 /// `staging/` first. So a name stands for a whole volume or for nothing, also after a crash.
@@ -17,12 +17,14 @@ public struct DirDriver: StorageDriver {
     /// The pool at a path; make it with `createPool`.
     public init(path: String) { poolPath = path }
 
-    /// The pool's directories can be passed by everybody (containers run as users of the host) but not listed.
+    /// The pool's directories can be passed by everybody (containers run as users of the host) but not
+    /// listed.
     private static let poolMode: mode_t = 0o711
-    /// A volume is for root alone: a container's root can make setuid files in it that are root's on the host. The
-    /// container itself comes in by a mount of its own.
+    /// A volume is for root alone: a container's root can make setuid files in it that are root's on the
+    /// host. The container itself comes in by a mount of its own.
     static let volumeMode: mode_t = 0o700
 
+    /// Makes the pool's directories.
     public func createPool() async throws {
         try await blocking("create storage pool \(poolPath)") {
             try Files.makeDirectories(poolPath, mode: Self.poolMode)
@@ -32,6 +34,7 @@ public struct DirDriver: StorageDriver {
         }
     }
 
+    /// Removes the pool with everything in it.
     public func deletePool() async throws {
         await reaper.settle()
         try await blocking("delete storage pool \(poolPath)") {
@@ -42,13 +45,18 @@ public struct DirDriver: StorageDriver {
         }
     }
 
+    /// The directory of a volume.
     public func directory(of volume: Volume) -> String { "\(poolPath)/\(volume.relativePath)" }
 
+    /// Whether a volume exists.
     public func exists(_ volume: Volume) -> Bool { Files.isDirectory(directory(of: volume)) }
 
+    /// All volumes, found by their directories.
     public func volumes() async throws -> [Volume] {
         try await blocking("list the volumes of \(poolPath)") {
-            var result: [Volume] = try Files.names(in: "\(poolPath)/images").sorted().map { .image(fingerprint: $0) }
+            var result: [Volume] = try Files.names(in: "\(poolPath)/images").sorted().map {
+                .image(fingerprint: $0)
+            }
             result += try Files.names(in: "\(poolPath)/containers").sorted().map { .container($0) }
             for container in try Files.names(in: "\(poolPath)/snapshots").sorted() {
                 result += try Files.names(in: "\(poolPath)/snapshots/\(container)").sorted().map {
@@ -59,7 +67,10 @@ public struct DirDriver: StorageDriver {
         }
     }
 
-    public func create(_ volume: Volume, fill: @Sendable (_ directory: String) async throws -> Void) async throws {
+    /// Makes a volume in the staging room, and renames it into place when it is whole.
+    public func create(_ volume: Volume, fill: @Sendable (_ directory: String) async throws -> Void)
+        async throws
+    {
         try volume.validate()
         try requireAbsent(volume)
         let place = try StagingPlace(pool: poolPath)
@@ -72,6 +83,7 @@ public struct DirDriver: StorageDriver {
         }
     }
 
+    /// Copies a volume with all cores, sharing blocks where the file system can.
     public func copy(_ source: Volume, to destination: Volume) async throws {
         try destination.validate()
         try requirePresent(source)
@@ -85,6 +97,7 @@ public struct DirDriver: StorageDriver {
         }
     }
 
+    /// Copies a running container's files, and notes what was copied.
     public func beginSnapshot(of container: String, named name: String) async throws -> any SnapshotSession {
         let source = Volume.container(container)
         let snapshot = Volume.snapshot(container: container, name: name)
@@ -96,6 +109,7 @@ public struct DirDriver: StorageDriver {
         }
     }
 
+    /// Makes a copy that can take the place of a container's volume.
     public func stage(_ source: Volume, for container: String) async throws -> any StagedVolume {
         try requirePresent(source)
         try requirePresent(.container(container))
@@ -116,13 +130,16 @@ public struct DirDriver: StorageDriver {
             container: container, live: directory(of: .container(container)), place: place, reaper: reaper)
     }
 
+    /// Finds what a former process has staged.
     public func staged(for container: String) async -> (any StagedVolume)? {
-        guard let place = StagingPlace.find(pool: poolPath, container: container), Files.isDirectory(place.volume)
+        guard let place = StagingPlace.find(pool: poolPath, container: container),
+            Files.isDirectory(place.volume)
         else { return nil }
         return DirStagedVolume(
             container: container, live: directory(of: .container(container)), place: place, reaper: reaper)
     }
 
+    /// Puts a container's files back to those of another volume.
     public func restore(container: String, from source: Volume) async throws {
         let staged = try await stage(source, for: container)
         do {
@@ -134,6 +151,7 @@ public struct DirDriver: StorageDriver {
         await staged.discard()
     }
 
+    /// Renames a volume; a container with its snapshots, both or neither.
     public func rename(_ volume: Volume, to newName: String) async throws {
         let renamed: Volume =
             switch volume {
@@ -168,6 +186,7 @@ public struct DirDriver: StorageDriver {
         }
     }
 
+    /// Takes a volume out of the pool, and has its files removed.
     public func delete(_ volume: Volume) async throws {
         try requirePresent(volume)
         let place = try StagingPlace(pool: poolPath)
@@ -181,7 +200,8 @@ public struct DirDriver: StorageDriver {
                     let snapshots = "\(poolPath)/snapshots/\(name)"
                     if rmdir(snapshots) != 0 && errno != ENOENT {
                         try checked(
-                            cstorage_rename_new(snapshots, place.directory + "/snapshots"), "rename", snapshots)
+                            cstorage_rename_new(snapshots, place.directory + "/snapshots"), "rename",
+                            snapshots)
                     }
                 }
                 if case .snapshot(let container, _) = volume { rmdir("\(poolPath)/snapshots/\(container)") }
@@ -194,13 +214,16 @@ public struct DirDriver: StorageDriver {
         reaper.remove(place)
     }
 
+    /// Waits for the removal of deleted volumes.
     public func settle() async { await reaper.settle() }
 
+    /// Adds up the blocks of a volume.
     public func usage(of volume: Volume) async throws -> UInt64 {
         try requirePresent(volume)
         return try await blocking("measure \(volume)") { try TreeUsage.measure(directory(of: volume)) }
     }
 
+    /// Asks the file system.
     public func space() throws -> PoolSpace {
         var figures = statvfs()
         do {
@@ -214,6 +237,7 @@ public struct DirDriver: StorageDriver {
             inodes: UInt64(figures.f_files), availableInodes: UInt64(figures.f_favail))
     }
 
+    /// Empties the staging room.
     public func removeLeftovers() async throws -> [String] {
         try await blocking("clean up storage pool \(poolPath)") {
             let staging = "\(poolPath)/staging"
@@ -222,58 +246,5 @@ public struct DirDriver: StorageDriver {
             for name in names { try TreeRemover.remove("\(staging)/\(name)") }
             return names.map { "\(staging)/\($0)" }
         }
-    }
-
-    /// Runs `body`; if the pool is full while files of deleted volumes are still being removed, again when they are gone.
-    private func againWithRoom<Result: Sendable>(_ body: () async throws -> Result) async throws -> Result {
-        do {
-            return try await body()
-        } catch let error as StorageError where error.code == .noSpace && reaper.isBusy {
-            await reaper.settle()
-            return try await body()
-        }
-    }
-
-    /// Refuses a volume in which something is mounted: it would stay, and what is in it be hidden.
-    private func requireUnmounted(_ volume: Volume) throws {
-        let path = directory(of: volume)
-        for mount in try MountInfo.current() where mount.mountPoint.hasPrefix(path + "/") {
-            throw StorageError(
-                .system, "cannot delete \(volume): something is mounted at \(mount.mountPoint). Unmount it first",
-                errno: EBUSY)
-        }
-    }
-
-    /// Runs blocking work of this pool, and says what was being done when it fails.
-    func blocking<Result: Sendable>(
-        _ action: String, _ body: @escaping @Sendable () throws -> Result
-    ) async throws -> Result {
-        do {
-            return try await Blocking.run(body)
-        } catch {
-            throw StorageError.wrapping(error, doing: "cannot \(action)", in: poolPath)
-        }
-    }
-
-    private func requirePresent(_ volume: Volume) throws {
-        try volume.validate()
-        if !exists(volume) {
-            throw StorageError(.notFound, "\(volume) is not in storage pool \(poolPath)")
-        }
-    }
-
-    private func requireAbsent(_ volume: Volume) throws {
-        if Files.exists(directory(of: volume)) {
-            throw StorageError(.alreadyExists, "\(volume) exists already in storage pool \(poolPath)")
-        }
-    }
-
-    /// Makes a directory, and sets its mode whatever the umask. One that exists keeps its own.
-    static func makeDirectory(_ path: String, mode: mode_t) throws {
-        if mkdir(path, mode) != 0 {
-            if errno == EEXIST { return }
-            throw FileFailure("make directory", path, errno)
-        }
-        try posix(chmod(path, mode), "change mode of", path)
     }
 }

@@ -26,7 +26,8 @@ final class DirSnapshotSession: SnapshotSession, @unchecked Sendable {
     }
 
     private init(
-        driver: DirDriver, volume: Volume, place: StagingPlace, reflinks: Reflinks, work: Work, firstPass: PassReport
+        driver: DirDriver, volume: Volume, place: StagingPlace, reflinks: Reflinks, work: Work,
+        firstPass: PassReport
     ) {
         self.driver = driver
         self.volume = volume
@@ -39,7 +40,8 @@ final class DirSnapshotSession: SnapshotSession, @unchecked Sendable {
     deinit { work?.close() }
 
     /// Makes the first pass.
-    static func begin(driver: DirDriver, source: Volume, snapshot: Volume) async throws -> DirSnapshotSession {
+    static func begin(driver: DirDriver, source: Volume, snapshot: Volume) async throws -> DirSnapshotSession
+    {
         let place = try StagingPlace(pool: driver.poolPath)
         do {
             return try await driver.blocking("snapshot \(source)") {
@@ -52,9 +54,11 @@ final class DirSnapshotSession: SnapshotSession, @unchecked Sendable {
                     let trash = try TreeCopier.open(place.directory + "/trash")
                     opened.append(trash)
                     let reflinks = Reflinks()
-                    let copier = TreeCopier(options: .init(isLive: true, keepsTable: true), reflinks: reflinks)
+                    let copier = TreeCopier(
+                        options: .init(isLive: true, keepsTable: true), reflinks: reflinks)
                     let (report, table) = try copier.copy(from, to: target)
-                    let work = Work(source: from, target: target, trash: trash, table: table ?? CopiedDirectory())
+                    let work = Work(
+                        source: from, target: target, trash: trash, table: table ?? CopiedDirectory())
                     return DirSnapshotSession(
                         driver: driver, volume: snapshot, place: place, reflinks: reflinks, work: work,
                         firstPass: report)

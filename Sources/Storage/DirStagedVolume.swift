@@ -32,7 +32,8 @@ final class DirStagedVolume: StagedVolume, @unchecked Sendable {
             if result < 0 {
                 let failure = FileFailure("exchange", live, result)
                 throw StorageError(
-                    .system, "cannot put the staged volume in the place of container \(container)'s: \(failure)",
+                    .system,
+                    "cannot put the staged volume in the place of container \(container)'s: \(failure)",
                     errno: failure.errno)
             }
             isSwapped.toggle()

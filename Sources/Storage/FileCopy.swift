@@ -8,7 +8,8 @@ package enum FileCopy {
         let from = try posix(open(source, O_RDONLY | O_CLOEXEC), "open", source)
         defer { close(from) }
         let stat = try FileStat.of(from, source)
-        let to = try posix(open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, stat.permissions), "create", target)
+        let to = try posix(
+            open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, stat.permissions), "create", target)
         defer { close(to) }
         do {
             var data = DataCopier(reflinks: Reflinks())

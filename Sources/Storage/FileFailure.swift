@@ -1,7 +1,8 @@
 import CStorage
 import Glibc
 
-/// A file call that failed: which, on what, and why. Becomes a `StorageError` where the caller's words are known.
+/// A file call that failed: which, on what, and why. Becomes a `StorageError` where the caller's words are
+/// known.
 package struct FileFailure: Error, CustomStringConvertible {
     /// The call: `open`, `write` …
     package let call: String

@@ -6,7 +6,9 @@ struct FileName: Hashable, Sendable {
     private let bytes: [CChar]
 
     /// Copies a name.
-    init(_ name: UnsafePointer<CChar>) { bytes = Array(UnsafeBufferPointer(start: name, count: strlen(name) + 1)) }
+    init(_ name: UnsafePointer<CChar>) {
+        bytes = Array(UnsafeBufferPointer(start: name, count: strlen(name) + 1))
+    }
 
     /// A name that is text.
     init(_ text: String) { bytes = Array(text.utf8CString) }
@@ -39,5 +41,7 @@ struct FileName: Hashable, Sendable {
     }
 
     /// The single names of a path.
-    var components: [FileName] { bytes.dropLast().split(separator: 47).map { FileName(bytes: Array($0) + [0]) } }
+    var components: [FileName] {
+        bytes.dropLast().split(separator: 47).map { FileName(bytes: Array($0) + [0]) }
+    }
 }

@@ -27,19 +27,23 @@ final class HardLinks: @unchecked Sendable {
     }
 
     /// Links the file at `path` (below `root`, of any length) as `name` in `directory`.
-    static func link(_ path: FileName, below root: Int32, as name: UnsafePointer<CChar>, in directory: Int32) throws {
+    static func link(_ path: FileName, below root: Int32, as name: UnsafePointer<CChar>, in directory: Int32)
+        throws
+    {
         var parts = path.components
         let last = parts.popLast() ?? path
         var current = root
         defer { if current != root { close(current) } }
         for part in parts {
             let next = try posix(
-                part.withPointer { openat(current, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }, "open",
+                part.withPointer { openat(current, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) },
+                "open",
                 path.text)
             if current != root { close(current) }
             current = next
         }
         try posix(
-            last.withPointer { linkat(current, $0, directory, name, 0) }, "link \(String(cString: name)) to", path.text)
+            last.withPointer { linkat(current, $0, directory, name, 0) }, "link \(String(cString: name)) to",
+            path.text)
     }
 }

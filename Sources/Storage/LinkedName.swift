@@ -8,10 +8,11 @@ struct LinkedName {
     let name: FileName
     let stat: FileStat
 
-    /// Makes each inode of the list anew under its first name, and links the others to it. One that has `unchanged`
-    /// names (its others came along with a renamed directory) is linked to those.
+    /// Makes each inode of the list anew under its first name, and links the others to it. One that has
+    /// `unchanged` names (its others came along with a renamed directory) is linked to those.
     static func apply(
-        _ names: [LinkedName], unchanged: [UInt64: FileName], source: Int32, target: Int32, reflinks: Reflinks,
+        _ names: [LinkedName], unchanged: [UInt64: FileName], source: Int32, target: Int32,
+        reflinks: Reflinks,
         report: inout PassReport
     ) throws {
         if names.isEmpty { return }
@@ -25,7 +26,9 @@ struct LinkedName {
             defer { close(copy) }
             try entry.name.withPointer { name in
                 let path = entry.directory.appending(name)
-                if unlinkat(copy, name, 0) != 0 && errno != ENOENT { throw FileFailure("remove", path.text, errno) }
+                if unlinkat(copy, name, 0) != 0 && errno != ENOENT {
+                    throw FileFailure("remove", path.text, errno)
+                }
                 let made = try links.makeOrLink(
                     entry.stat.ino, path, root: target, directory: copy, name: name
                 ) { try FileMaker.openTarget(copy, name, inPlace: false) }
@@ -54,7 +57,8 @@ enum FileMaker {
 
     static func openTarget(_ directory: Int32, _ name: UnsafePointer<CChar>, inPlace: Bool) throws -> Int32 {
         let flags = O_WRONLY | O_NOFOLLOW | O_CLOEXEC | (inPlace ? 0 : O_CREAT | O_EXCL)
-        return try posix(openat(directory, name, flags, 0o600), inPlace ? "open" : "create", String(cString: name))
+        return try posix(
+            openat(directory, name, flags, 0o600), inPlace ? "open" : "create", String(cString: name))
     }
 
     static func setTimes(_ descriptor: Int32, _ stat: FileStat) throws {

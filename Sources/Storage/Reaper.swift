@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Removes the files of volumes that have lost their names already, one volume after the other, in the background:
-/// who deletes a container need not wait for ten thousand unlinks.
+/// Removes the files of volumes that have lost their names already, one volume after the other, in the
+/// background: who deletes a container need not wait for ten thousand unlinks.
 final class Reaper: Sendable {
     private let last = Mutex<Task<Void, Never>?>(nil)
     private let waiting = Atomic(0)

@@ -2,8 +2,8 @@ import CStorage
 import Glibc
 import LinuxSystem
 
-/// A directory of its own below a pool's `staging/`: where a volume is made before it gets its name, and where one goes
-/// that has lost it.
+/// A directory of its own below a pool's `staging/`: where a volume is made before it gets its name, and
+/// where one goes that has lost it.
 struct StagingPlace: Sendable {
     /// The directory that is removed in the end.
     let directory: String

@@ -1,7 +1,8 @@
 /// One storage pool. Every operation is whole or leaves nothing behind, and may be called from any task.
 ///
-/// A volume is a directory that holds `rootfs/` and whatever else belongs to it (`metadata.yaml`, `templates/`);
-/// copies and snapshots take all of it. Owners on disk are the container's own: ids are shifted by id-mapped mounts.
+/// A volume is a directory that holds `rootfs/` and whatever else belongs to it (`metadata.yaml`,
+/// `templates/`); copies and snapshots take all of it. Owners on disk are the container's own: ids are
+/// shifted by id-mapped mounts.
 public protocol StorageDriver: Sendable {
     /// The driver's name as users write it: `dir`.
     var driver: String { get }
@@ -24,22 +25,25 @@ public protocol StorageDriver: Sendable {
     /// All volumes of the pool.
     func volumes() async throws -> [Volume]
 
-    /// Makes a volume by letting `fill` write into an empty directory, which becomes the volume when `fill` returns.
-    /// `fill` gets that directory's path and makes `rootfs` (and more) in it.
+    /// Makes a volume by letting `fill` write into an empty directory, which becomes the volume when `fill`
+    /// returns. `fill` gets that directory's path and makes `rootfs` (and more) in it.
     func create(_ volume: Volume, fill: @Sendable (_ directory: String) async throws -> Void) async throws
 
-    /// Makes `destination` as a copy of `source`: an image's container, a snapshot of a stopped container, a copy.
+    /// Makes `destination` as a copy of `source`: an image's container, a snapshot of a stopped container, a
+    /// copy.
     func copy(_ source: Volume, to destination: Volume) async throws
 
-    /// Takes the first pass of a snapshot while the container runs. End the session with `commit`, `finish` or `cancel`.
+    /// Takes the first pass of a snapshot while the container runs. End the session with `commit`, `finish`
+    /// or `cancel`.
     func beginSnapshot(of container: String, named name: String) async throws -> any SnapshotSession
 
     /// Makes a copy of `source` that stands ready to take the place of the container's volume.
     func stage(_ source: Volume, for container: String) async throws -> any StagedVolume
 
-    /// After a crash: the volume that a former process has staged for a container and neither discarded nor removed.
-    /// Whether it had been swapped only the caller can tell: `directory` is where the other volume lies, the one that
-    /// is not the container's now. `swap` exchanges the two, `discard` removes the other one.
+    /// After a crash: the volume that a former process has staged for a container and neither discarded nor
+    /// removed. Whether it had been swapped only the caller can tell: `directory` is where the other volume
+    /// lies, the one that is not the container's now. `swap` exchanges the two, `discard` removes the other
+    /// one.
     func staged(for container: String) async -> (any StagedVolume)?
 
     /// Puts a container's files back to those of a volume (its snapshot), while no process uses them.
@@ -48,8 +52,8 @@ public protocol StorageDriver: Sendable {
     /// Renames a volume. A container's snapshots go with it.
     func rename(_ volume: Volume, to newName: String) async throws
 
-    /// Deletes a volume; a container with all its snapshots. The name is free when this returns; the files are removed
-    /// in the background (`settle`). Never leaves the pool's own file system.
+    /// Deletes a volume; a container with all its snapshots. The name is free when this returns; the files
+    /// are removed in the background (`settle`). Never leaves the pool's own file system.
     func delete(_ volume: Volume) async throws
 
     /// Waits until the files of deleted volumes are gone.
@@ -61,8 +65,8 @@ public protocol StorageDriver: Sendable {
     /// The size of the file system that holds the pool.
     func space() throws -> PoolSpace
 
-    /// Removes what operations cut short by a crash have left. Call it when nothing of the pool is being worked on:
-    /// no session open, nothing staged. Returns what was removed, for the log.
+    /// Removes what operations cut short by a crash have left. Call it when nothing of the pool is being
+    /// worked on: no session open, nothing staged. Returns what was removed, for the log.
     func removeLeftovers() async throws -> [String]
 }
 
@@ -79,8 +83,8 @@ public protocol SnapshotSession: Sendable {
     /// The figures of the first pass.
     var firstPass: PassReport { get }
 
-    /// Brings the copy up to date. Call it while nothing can write to the container's files; again, if they have been
-    /// written to since. On failure nothing is left of the copy and the session has ended.
+    /// Brings the copy up to date. Call it while nothing can write to the container's files; again, if they
+    /// have been written to since. On failure nothing is left of the copy and the session has ended.
     @discardableResult
     func update() async throws -> PassReport
 

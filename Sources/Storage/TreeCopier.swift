@@ -3,13 +3,14 @@ import Glibc
 
 /// Copies a tree into an empty directory, with all cores, in this process.
 ///
-/// Owner, mode, times to the nanosecond, extended attributes, hard links, symlinks, devices, fifos and holes are kept;
-/// sockets are left out: they belong to a process. It never follows a symlink and never enters another mount.
+/// Owner, mode, times to the nanosecond, extended attributes, hard links, symlinks, devices, fifos and holes
+/// are kept; sockets are left out: they belong to a process. It never follows a symlink and never enters
+/// another mount.
 final class TreeCopier: @unchecked Sendable {
     /// How a pass is made.
     struct Options: Sendable {
-        /// Something may still write to the source: entries may vanish, and dirty pages are written out first, so that
-        /// a later store into a mapping shows in the file's times.
+        /// Something may still write to the source: entries may vanish, and dirty pages are written out
+        /// first, so that a later store into a mapping shows in the file's times.
         var isLive = false
         /// Keep a table of what was copied.
         var keepsTable = false
@@ -34,8 +35,9 @@ final class TreeCopier: @unchecked Sendable {
         self.reflinks = reflinks
     }
 
-    /// Copies what is in `source` into `target`, both open directories, and gives `target` the attributes of `source`.
-    /// `path` names the target's directory below the root of the whole copy, for hard links and messages.
+    /// Copies what is in `source` into `target`, both open directories, and gives `target` the attributes of
+    /// `source`. `path` names the target's directory below the root of the whole copy, for hard links and
+    /// messages.
     func copy(_ source: Int32, to target: Int32) throws -> (PassReport, CopiedDirectory?) {
         let clock = ContinuousClock()
         let start = clock.now
@@ -90,7 +92,9 @@ final class TreeCopier: @unchecked Sendable {
             if job.name.isEmpty {
                 pair = parent
             } else {
-                guard let opened = try OpenPair(parent, job.name, mayVanish: copier.options.isLive) else { return }
+                guard let opened = try OpenPair(parent, job.name, mayVanish: copier.options.isLive) else {
+                    return
+                }
                 pair = opened
             }
             // What is mounted over a directory is not of this volume; the empty directory is.
@@ -101,12 +105,16 @@ final class TreeCopier: @unchecked Sendable {
                     report.entries += 1
                     if type == UInt8(DT_SOCK) { return }
                     let now = FileClock.now()
-                    guard let stat = try copyEntry(name, isFile: type == UInt8(DT_REG), pair: pair, root: root, now: now)
+                    guard
+                        let stat = try copyEntry(
+                            name, isFile: type == UInt8(DT_REG), pair: pair, root: root, now: now)
                     else { return }
                     report.copied += 1
-                    // A file of several names may have been copied under another one, any time since the start.
+                    // A file of several names may have been copied under another one, any time since the
+                    // start.
                     let copied = stat.isRegular && stat.nlink > 1 ? copier.started : now
-                    let table = job.table?.add(name, stat, isUncertain: FileClock.isUncertain(stat, at: copied))
+                    let table = job.table?.add(
+                        name, stat, isUncertain: FileClock.isUncertain(stat, at: copied))
                     if stat.isDirectory {
                         found.append(Job(parent: pair, name: FileName(name), stat: stat, table: table))
                     }
@@ -118,14 +126,18 @@ final class TreeCopier: @unchecked Sendable {
             queue.add(found)
         }
 
-        /// Copies one entry (of a directory only the entry itself). Returns its stat, nil if there is nothing to copy.
+        /// Copies one entry (of a directory only the entry itself). Returns its stat, nil if there is nothing
+        /// to copy.
         private func copyEntry(
             _ name: UnsafePointer<CChar>, isFile: Bool, pair: OpenPair, root: OpenPair, now: timespec
         ) throws -> FileStat? {
             if isFile {
-                let file = openat(pair.source, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+                let file = openat(
+                    pair.source, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
                 if file < 0 {
-                    if copier.options.isLive && (errno == ENOENT || errno == ELOOP || errno == ENXIO) { return nil }
+                    if copier.options.isLive && (errno == ENOENT || errno == ELOOP || errno == ENXIO) {
+                        return nil
+                    }
                     throw FileFailure("open", pair.path(name), errno)
                 }
                 defer { close(file) }
@@ -159,14 +171,17 @@ final class TreeCopier: @unchecked Sendable {
             if stat.nlink > 1 {
                 guard
                     let made = try copier.links.makeOrLink(
-                        stat.ino, pair.path.appending(name), root: root.target, directory: pair.target, name: name, make)
+                        stat.ino, pair.path.appending(name), root: root.target, directory: pair.target,
+                        name: name, make)
                 else { return }
                 target = made
             } else {
                 target = try make()
             }
             defer { close(target) }
-            if copier.options.isLive && FileClock.mayHaveDirtyPages(stat, at: now) { _ = cstorage_write_back(file) }
+            if copier.options.isLive && FileClock.mayHaveDirtyPages(stat, at: now) {
+                _ = cstorage_write_back(file)
+            }
             try data.fill(target, from: file, stat: stat, path: name)
             try attributes.copy(from: file, to: target, stat: stat, isNew: true, path: name)
         }

@@ -1,8 +1,8 @@
 import CStorage
 import Glibc
 
-/// Removes trees with all cores. Never follows a symlink, and never enters anything mounted below: such a mount is an
-/// error, and it and the directories above it stay.
+/// Removes trees with all cores. Never follows a symlink, and never enters anything mounted below: such a
+/// mount is an error, and it and the directories above it stay.
 package enum TreeRemover {
     /// Removes a directory with all that is in it. One that is not there is fine.
     package static func remove(_ path: String) throws {
@@ -24,7 +24,8 @@ package enum TreeRemover {
 
 /// The removal of one tree: what all its directories share.
 private final class Removal: @unchecked Sendable {
-    /// Directories deeper than this are moved up to the root: each ancestor stays open, and descriptors are limited.
+    /// Directories deeper than this are moved up to the root: each ancestor stays open, and descriptors are
+    /// limited.
     static let deepest = 64
 
     let root: Int32
@@ -63,7 +64,8 @@ private final class Removal: @unchecked Sendable {
         }
         let moved = ".apus-removed-\(getpid())-\(number)"
         try checked(
-            cstorage_rename_new_at(directory, name, root, moved), "move up a deep directory", String(cString: name))
+            cstorage_rename_new_at(directory, name, root, moved), "move up a deep directory",
+            String(cString: name))
         return FileName(moved)
     }
 }
@@ -131,7 +133,8 @@ private final class DoomedDirectory: @unchecked Sendable {
         throw FileFailure("remove", path + "/" + String(cString: name), errno)
     }
 
-    /// Takes the immutable or append-only flag (chattr +i, +a) off this directory and a file, and tries again.
+    /// Takes the immutable or append-only flag (chattr +i, +a) off this directory and a file, and tries
+    /// again.
     private func unprotect(_ name: UnsafePointer<CChar>) -> Bool {
         cstorage_clear_protection(descriptor)
         let file = openat(descriptor, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)

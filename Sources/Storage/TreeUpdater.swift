@@ -1,8 +1,9 @@
 import CStorage
 import Glibc
 
-/// Brings a copy up to date with its source by the table of what was copied: one walk over the source that looks at
-/// every inode and touches only what has changed. Runs while the container stands still, so every system call counts.
+/// Brings a copy up to date with its source by the table of what was copied: one walk over the source that
+/// looks at every inode and touches only what has changed. Runs while the container stands still, so every
+/// system call counts.
 final class TreeUpdater: @unchecked Sendable {
     private enum Job {
         /// A directory of the source with what was copied of it (an empty table: all of it is new).
@@ -21,8 +22,8 @@ final class TreeUpdater: @unchecked Sendable {
     private var unchangedLinks: [UInt64: FileName] = [:]
     private var mount: UInt64 = 0
 
-    /// Updates `target`, the copy of `source`; directories that are gone are moved into `trash`, to be removed when
-    /// there is time.
+    /// Updates `target`, the copy of `source`; directories that are gone are moved into `trash`, to be
+    /// removed when there is time.
     init(source: Int32, target: Int32, trash: Int32, reflinks: Reflinks) {
         self.source = source
         self.target = target
@@ -44,12 +45,15 @@ final class TreeUpdater: @unchecked Sendable {
             case .file(let directory, let name, let stat, let inPlace):
                 let copy = try Self.openDirectory(target, directory.path)
                 defer { close(copy) }
-                try name.withPointer { try worker.copyFile($0, stat, directory, into: copy, inPlace: inPlace) }
+                try name.withPointer {
+                    try worker.copyFile($0, stat, directory, into: copy, inPlace: inPlace)
+                }
                 try worker.stamp(directory, copy)
             }
         }
         try LinkedName.apply(
-            linked, unchanged: unchangedLinks, source: source, target: target, reflinks: reflinks, report: &report)
+            linked, unchanged: unchangedLinks, source: source, target: target, reflinks: reflinks,
+            report: &report)
         report.duration = clock.now - start
         return report
     }
@@ -94,7 +98,8 @@ final class TreeUpdater: @unchecked Sendable {
                     guard let now = try FileStat.find(directory.descriptor, name) else {
                         throw StorageError(
                             .unstable,
-                            "\(directory.path.appending(name).text) vanished while its volume should stand still")
+                            "\(directory.path.appending(name).text) vanished while its volume should stand still"
+                        )
                     }
                     let hasChanged = try updateEntry(
                         name, now, entry, table.directory(entry), directory, &copy, &jobs)
@@ -115,11 +120,13 @@ final class TreeUpdater: @unchecked Sendable {
 
         /// Works on a directory whose own times have changed: names may have come and gone.
         private func updateNames(
-            _ table: CopiedDirectory, _ directory: SourceDirectory, _ copy: inout LazyDirectory, _ jobs: inout [Job]
+            _ table: CopiedDirectory, _ directory: SourceDirectory, _ copy: inout LazyDirectory,
+            _ jobs: inout [Job]
         ) throws {
             var known = table.byName()
             var seen: [(name: FileName, stat: FileStat, moment: timespec, entry: CopiedEntry?)] = []
-            try forEachEntry(of: directory.descriptor, buffer: entryBuffer, path: directory.path.text) { name, type in
+            try forEachEntry(of: directory.descriptor, buffer: entryBuffer, path: directory.path.text) {
+                name, type in
                 if type == UInt8(DT_SOCK) { return }
                 let moment = FileClock.now()
                 guard let stat = try FileStat.find(directory.descriptor, name), !stat.isSocket else { return }
@@ -134,8 +141,12 @@ final class TreeUpdater: @unchecked Sendable {
                     var below = stat.isDirectory ? CopiedDirectory() : nil
                     var isUncertain = FileClock.isUncertainLater(stat, at: moment)
                     if let entry {
-                        if stat.isDirectory, entry.inode == stat.ino, let old = table.directory(entry) { below = old }
-                        if try !updateEntry(name, stat, entry, below, directory, &copy, &jobs) { isUncertain = false }
+                        if stat.isDirectory, entry.inode == stat.ino, let old = table.directory(entry) {
+                            below = old
+                        }
+                        if try !updateEntry(name, stat, entry, below, directory, &copy, &jobs) {
+                            isUncertain = false
+                        }
                     } else {
                         try addEntry(name, stat, below, directory, &copy, &jobs)
                     }
@@ -180,7 +191,8 @@ final class TreeUpdater: @unchecked Sendable {
 
         /// Makes an entry that the copy does not have; `below` will tell of a directory's content.
         private func addEntry(
-            _ name: UnsafePointer<CChar>, _ stat: FileStat, _ below: CopiedDirectory?, _ directory: SourceDirectory,
+            _ name: UnsafePointer<CChar>, _ stat: FileStat, _ below: CopiedDirectory?,
+            _ directory: SourceDirectory,
             _ copy: inout LazyDirectory, _ jobs: inout [Job]
         ) throws {
             report.copied += 1
@@ -229,11 +241,14 @@ final class TreeUpdater: @unchecked Sendable {
         }
 
         /// Removes an entry of the copy: a file at once, a directory by moving it out of the way.
-        private func remove(_ name: UnsafePointer<CChar>, _ entry: CopiedEntry, _ copy: inout LazyDirectory) throws {
+        private func remove(_ name: UnsafePointer<CChar>, _ entry: CopiedEntry, _ copy: inout LazyDirectory)
+            throws
+        {
             report.removed += 1
             if entry.subdirectory >= 0 {
                 try posix(
-                    renameat(copy.descriptor(), name, updater.trash, Self.trashName()), "remove", String(cString: name))
+                    renameat(copy.descriptor(), name, updater.trash, Self.trashName()), "remove",
+                    String(cString: name))
             } else {
                 try posix(unlinkat(copy.descriptor(), name, 0), "remove", String(cString: name))
             }
@@ -261,7 +276,8 @@ final class TreeUpdater: @unchecked Sendable {
         lock.with {
             linked.append(
                 LinkedName(
-                    directory: directory.path, directoryStat: directory.stat, name: FileName(name), stat: stat))
+                    directory: directory.path, directoryStat: directory.stat, name: FileName(name), stat: stat
+                ))
         }
     }
 
@@ -273,7 +289,9 @@ final class TreeUpdater: @unchecked Sendable {
     static func openDirectory(_ root: Int32, _ path: FileName) throws -> Int32 {
         var current = try posix(openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open", path.text)
         for part in path.components {
-            let next = part.withPointer { openat(current, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
+            let next = part.withPointer {
+                openat(current, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+            }
             let reason = errno
             close(current)
             if next < 0 { throw FileFailure("open", path.text, reason) }
@@ -281,47 +299,4 @@ final class TreeUpdater: @unchecked Sendable {
         }
         return current
     }
-}
-
-/// A directory of the source, open as long as a job below needs it.
-final class SourceDirectory: Sendable {
-    let descriptor: Int32
-    let path: FileName
-    let stat: FileStat
-
-    init(root: Int32, _ stat: FileStat) throws {
-        descriptor = try posix(fcntl(root, F_DUPFD_CLOEXEC, 3), "open", "the volume")
-        path = .root
-        self.stat = stat
-    }
-
-    init(_ parent: SourceDirectory, _ name: FileName, _ stat: FileStat) throws {
-        path = name.withPointer { parent.path.appending($0) }
-        self.stat = stat
-        descriptor = name.withPointer {
-            openat(parent.descriptor, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        }
-        if descriptor < 0 { throw FileFailure("open", path.text, errno) }
-    }
-
-    deinit { if descriptor >= 0 { close(descriptor) } }
-}
-
-/// A directory of the copy, opened when something in it has to change.
-private struct LazyDirectory {
-    let root: Int32
-    let path: FileName
-    private var opened: Int32 = -1
-
-    init(root: Int32, path: FileName) {
-        self.root = root
-        self.path = path
-    }
-
-    mutating func descriptor() throws -> Int32 {
-        if opened < 0 { opened = try TreeUpdater.openDirectory(root, path) }
-        return opened
-    }
-
-    func close() { if opened >= 0 { Glibc.close(opened) } }
 }

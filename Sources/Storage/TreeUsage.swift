@@ -13,11 +13,14 @@ enum TreeUsage {
         try queue.run(context: { EntryBuffer() }) { buffer, directory in
             var found: [SourceDirectory] = []
             var blocks = directory.stat.blocks
-            try forEachEntry(of: directory.descriptor, buffer: buffer.bytes, path: directory.path.text) { name, _ in
+            try forEachEntry(of: directory.descriptor, buffer: buffer.bytes, path: directory.path.text) {
+                name, _ in
                 guard let stat = try FileStat.find(directory.descriptor, name) else { return }
                 if stat.isDirectory {
                     guard stat.mount == mount else { return }
-                    if let below = try? SourceDirectory(directory, FileName(name), stat) { found.append(below) }
+                    if let below = try? SourceDirectory(directory, FileName(name), stat) {
+                        found.append(below)
+                    }
                 } else if stat.nlink == 1 || sum.isFirst(stat.ino) {
                     blocks += stat.blocks
                 }

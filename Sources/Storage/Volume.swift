@@ -36,7 +36,8 @@ public enum Volume: Hashable, Sendable, CustomStringConvertible {
         for part in parts where !Volume.isValidName(part) {
             throw StorageError(
                 .invalidName,
-                "\"\(part)\" cannot name a volume: use up to 200 characters other than \"/\", not starting with a dot")
+                "\"\(part)\" cannot name a volume: use up to 200 characters other than \"/\", not starting with a dot"
+            )
         }
     }
 

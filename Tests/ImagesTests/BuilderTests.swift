@@ -12,7 +12,8 @@ struct BuilderTests {
         let lines = [
             "I: automatically chosen mode: root", "I: running apt-get update...",
             "Get:1 http://mirror.example/debian bookworm InRelease [151 kB]",
-            "I: downloading packages with apt...", "0 upgraded, 4 newly installed, 0 to remove and 0 not upgraded.",
+            "I: downloading packages with apt...",
+            "0 upgraded, 4 newly installed, 0 to remove and 0 not upgraded.",
             "Get:1 http://mirror.example/debian bookworm/main amd64 a [1 kB]",
             "Get:2 http://mirror.example/debian bookworm/main amd64 b [1 kB]", "I: extracting archives...",
             "I: installing essential packages...", "I: installing remaining packages inside the chroot...",
@@ -67,7 +68,9 @@ struct BuilderTests {
         #expect(AptMirror(targets: "") == nil)
     }
 
-    @Test("A busybox image is built, imported, unpacked and named", .enabled(if: Host.isRoot && Files.exists("/bin/busybox"), "needs root and busybox-static"))
+    @Test(
+        "A busybox image is built, imported, unpacked and named",
+        .enabled(if: Host.isRoot && Files.exists("/bin/busybox"), "needs root and busybox-static"))
     func busybox() async throws {
         try await Host.withTemporaryDirectory { base in
             let store = ImageStore(directory: base + "/images")
@@ -88,7 +91,9 @@ struct BuilderTests {
             #expect(try Files.text(root + "/etc/hostname") == "c1\n")
             #expect(try Files.readLink(root + "/sbin/init") == "../bin/busybox")
             #expect(Host.mode(root + "/bin/busybox") == S_IFREG | 0o755)
-            #expect(try await HelperProgram.succeed(["chroot", root, "/bin/busybox", "echo", "ok"]).text == "ok\n")
+            #expect(
+                try await HelperProgram.succeed(["chroot", root, "/bin/busybox", "echo", "ok"]).text == "ok\n"
+            )
             #expect(try Files.names(in: base + "/build").isEmpty)
         }
     }

@@ -19,7 +19,8 @@ struct HostileTarballTests {
             try Files.makeDirectories(base + "/volume")
             var report: UnpackReport?
             do {
-                report = try await ImageArchive.unpack(base + "/image.tar", into: base + "/volume", limits: limits)
+                report = try await ImageArchive.unpack(
+                    base + "/image.tar", into: base + "/volume", limits: limits)
             } catch let error as ImageError {
                 failure = error
             }
@@ -34,7 +35,10 @@ struct HostileTarballTests {
 
     @Test(
         "`..` is refused wherever it stands",
-        arguments: ["../outside/new", "rootfs/../../outside/new", "rootfs/a/../../../outside/new", "/../outside/new", "rootfs/.."])
+        arguments: [
+            "../outside/new", "rootfs/../../outside/new", "rootfs/a/../../../outside/new", "/../outside/new",
+            "rootfs/..",
+        ])
     func parent(name: String) async throws {
         #expect(try await unpack(.image { $0.file(name, "x") })?.code == .hostile)
     }
@@ -53,7 +57,8 @@ struct HostileTarballTests {
         #expect(!Files.exists("/tmp/apus-absolute"))
     }
 
-    @Test("A file through a symlink of the same tarball is refused", arguments: ["../../outside", "/", "etc"])
+    @Test(
+        "A file through a symlink of the same tarball is refused", arguments: ["../../outside", "/", "etc"])
     func throughSymlink(target: String) async throws {
         let failure = try await unpack(
             .image { tar in
@@ -65,7 +70,9 @@ struct HostileTarballTests {
         #expect(failure?.message.contains("rootfs/link") == true)
     }
 
-    @Test("A directory of a symlink's name replaces it, and does not reach its target") func overSymlink() async throws {
+    @Test("A directory of a symlink's name replaces it, and does not reach its target") func overSymlink()
+        async throws
+    {
         let failure = try await unpack(
             .image { tar in
                 tar.symlink("rootfs/link", to: "../../outside")
@@ -79,7 +86,9 @@ struct HostileTarballTests {
         #expect(failure == nil)
     }
 
-    @Test("A file of a symlink's name replaces it, and does not write through it") func fileOverSymlink() async throws {
+    @Test("A file of a symlink's name replaces it, and does not write through it") func fileOverSymlink()
+        async throws
+    {
         let failure = try await unpack(
             .image { tar in
                 tar.symlink("rootfs/secret", to: "../../outside/secret")
@@ -102,7 +111,8 @@ struct HostileTarballTests {
             let failure = try await unpack(.image { $0.hardLink("rootfs/stolen", to: target) })
             #expect(failure?.code == .hostile, "\(target)")
         }
-        #expect(try await unpack(.image { $0.hardLink("rootfs/stolen", to: "rootfs/missing") })?.code == .invalid)
+        #expect(
+            try await unpack(.image { $0.hardLink("rootfs/stolen", to: "rootfs/missing") })?.code == .invalid)
         let good = try await unpack(
             .image { tar in
                 tar.file("rootfs/one", "both")
@@ -114,7 +124,9 @@ struct HostileTarballTests {
         #expect(good == nil)
     }
 
-    @Test("A hard link to a symlink that leads out does not open its target") func hardLinkToSymlink() async throws {
+    @Test("A hard link to a symlink that leads out does not open its target") func hardLinkToSymlink()
+        async throws
+    {
         let failure = try await unpack(
             .image { tar in
                 tar.symlink("rootfs/link", to: "../../outside/secret")
@@ -128,7 +140,9 @@ struct HostileTarballTests {
         #expect(failure == nil)
     }
 
-    @Test("The parts of an image cannot be symlinks: this process reads them") func partsAreNoLinks() async throws {
+    @Test("The parts of an image cannot be symlinks: this process reads them") func partsAreNoLinks()
+        async throws
+    {
         for name in ["rootfs", "templates", "metadata.yaml", "templates/hosts.tpl"] {
             var tar = TarBuilder()
             tar.symlink(name, to: "../outside/secret")
@@ -207,7 +221,11 @@ struct HostileTarballTests {
         }
         #expect(try await unpack(owner)?.code == .invalid)
         try await Host.withTemporaryDirectory { base in
-            let bomb = "a: &a [x,x]\n" + (0..<30).map { "a\($0): &a\($0) [*a\($0 == 0 ? "" : String($0 - 1)),*a\($0 == 0 ? "" : String($0 - 1))]\n" }.joined()
+            let bomb =
+                "a: &a [x,x]\n"
+                + (0..<30).map {
+                    "a\($0): &a\($0) [*a\($0 == 0 ? "" : String($0 - 1)),*a\($0 == 0 ? "" : String($0 - 1))]\n"
+                }.joined()
             for text in ["", "just text", "[1, 2]", "properties: {}", "architecture: [x]", "\u{1}", bomb] {
                 var tar = TarBuilder()
                 tar.file("metadata.yaml", text)
@@ -224,7 +242,9 @@ struct HostileTarballTests {
             .image { tar in
                 tar.extended([("path", Array("rootfs/Főtanúsítvány".utf8))])
                 tar.file("x", "unicode")
-                tar.extended([("path", Array("rootfs/".utf8) + Array(repeating: UInt8(ascii: "n"), count: 200))])
+                tar.extended([
+                    ("path", Array("rootfs/".utf8) + Array(repeating: UInt8(ascii: "n"), count: 200))
+                ])
                 tar.file("x", "long")
             }
         ) { (volume, _) throws in

@@ -45,7 +45,9 @@ struct ImageStoreTests {
 
             try await store.export(stored.fingerprint, to: base + "/out.tar")
             #expect(try Files.bytes(base + "/out.tar") == Files.bytes(base + "/image.tar"))
-            await #expect(throws: ImageError.self) { try await store.export(stored.fingerprint, to: base + "/out.tar") }
+            await #expect(throws: ImageError.self) {
+                try await store.export(stored.fingerprint, to: base + "/out.tar")
+            }
             try await store.delete(stored.fingerprint)
             #expect(await imageError { try await store.delete(stored.fingerprint) } == .notFound)
             #expect(await imageError { _ = try await store.metadata(of: stored.fingerprint) } == .notFound)
@@ -72,12 +74,16 @@ struct ImageStoreTests {
         try await withStore { store, base in
             try image.write(to: base + "/image.tar")
             let wrong = String(repeating: "a", count: 64)
-            let code = await imageError { _ = try await store.importFile(base + "/image.tar", expecting: wrong) }
+            let code = await imageError {
+                _ = try await store.importFile(base + "/image.tar", expecting: wrong)
+            }
             #expect(code == .fingerprintMismatch)
             #expect(try store.fingerprints().isEmpty)
             #expect(try Files.names(in: store.directory + "/incoming").isEmpty)
             let right = try Fingerprint.ofFile(base + "/image.tar").0
-            #expect(try await store.importFile(base + "/image.tar", expecting: right, moving: true).fingerprint == right)
+            #expect(
+                try await store.importFile(base + "/image.tar", expecting: right, moving: true).fingerprint
+                    == right)
             #expect(!Files.exists(base + "/image.tar"))
         }
     }
@@ -112,13 +118,17 @@ struct ImageStoreTests {
                 ("root", noRoot.bytes), ("metadata", noMetadata.bytes),
             ] {
                 try Files.write("\(base)/\(name)", bytes)
-                #expect(await imageError { _ = try await store.importFile("\(base)/\(name)") } == .invalid, "\(name)")
+                #expect(
+                    await imageError { _ = try await store.importFile("\(base)/\(name)") } == .invalid,
+                    "\(name)")
             }
             #expect(try store.fingerprints().isEmpty)
         }
     }
 
-    @Test("Only fingerprints name images", arguments: ["", "..", "incoming", "../../etc/passwd", "ABC", String(repeating: "g", count: 64)])
+    @Test(
+        "Only fingerprints name images",
+        arguments: ["", "..", "incoming", "../../etc/passwd", "ABC", String(repeating: "g", count: 64)])
     func names(name: String) async throws {
         try await withStore { store, _ in
             #expect(!store.exists(name))
@@ -134,7 +144,8 @@ struct ImageStoreTests {
             try Files.write(base + "/outside", "untouched")
             symlink(base + "/outside", volume + "/rootfs/etc/hosts")
             symlink(base + "/outside", volume + "/templates/link.tpl")
-            try Files.write(volume + "/templates/name.tpl", "{{ container.name }} {{config_get(\"user.x\", \"none\")}}\n")
+            try Files.write(
+                volume + "/templates/name.tpl", "{{ container.name }} {{config_get(\"user.x\", \"none\")}}\n")
             try Files.write(volume + "/templates/logic.tpl", "{% if x %}{% endif %}")
             try Files.write(
                 volume + "/metadata.yaml",

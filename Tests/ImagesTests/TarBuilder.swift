@@ -8,7 +8,8 @@ struct TarBuilder {
     /// A tarball with the metadata that every image has.
     static func image(_ body: (inout TarBuilder) -> Void) -> TarBuilder {
         var tar = TarBuilder()
-        tar.file("metadata.yaml", "architecture: x86_64\ncreation_date: 1700000000\nproperties:\n  os: Test\n")
+        tar.file(
+            "metadata.yaml", "architecture: x86_64\ncreation_date: 1700000000\nproperties:\n  os: Test\n")
         tar.directory("rootfs/")
         body(&tar)
         return tar
@@ -32,7 +33,8 @@ struct TarBuilder {
     mutating func extended(_ records: [(String, [UInt8])]) {
         var content: [UInt8] = []
         for (key, value) in records {
-            let rest = [UInt8(ascii: " ")] + Array(key.utf8) + [UInt8(ascii: "=")] + value + [UInt8(ascii: "\n")]
+            let rest =
+                [UInt8(ascii: " ")] + Array(key.utf8) + [UInt8(ascii: "=")] + value + [UInt8(ascii: "\n")]
             var length = rest.count + 1
             while String(length).utf8.count + rest.count != length { length += 1 }
             content += Array(String(length).utf8) + rest

@@ -10,7 +10,10 @@ struct CopyTests {
         try await TestPool.with { pool in
             try await pool.driver.copy(.container("c1"), to: .container("c2"))
             #expect(try TreeText.describe(pool.root("c2")) == TreeText.describe(pool.root("c1")))
-            #expect(try TreeText.describe(pool.root("c2")).contains { $0.hasPrefix("./var/sparse") && $0.contains("sparse") })
+            #expect(
+                try TreeText.describe(pool.root("c2")).contains {
+                    $0.hasPrefix("./var/sparse") && $0.contains("sparse")
+                })
             #expect(pool.leftovers.isEmpty)
         }
     }
@@ -45,7 +48,9 @@ struct CopyTests {
             unlinkat(directory.rawValue, [111, 100, 100, 45, -1, -2, 10, 0], 0)
             let original = try FileDescriptor.open(pool.root("c1"), O_RDONLY | O_DIRECTORY)
             unlinkat(original.rawValue, [111, 100, 100, 45, -1, -2, 10, 0], 0)
-            #expect(try TreeText.describe(pool.root("c2"), times: false) == TreeText.describe(pool.root("c1"), times: false))
+            #expect(
+                try TreeText.describe(pool.root("c2"), times: false)
+                    == TreeText.describe(pool.root("c1"), times: false))
         }
     }
 
@@ -75,7 +80,9 @@ struct CopyTests {
         }
     }
 
-    @Test("What is mounted in a volume is neither copied nor removed", .enabled(if: Host.isRoot, "needs root to mount"))
+    @Test(
+        "What is mounted in a volume is neither copied nor removed",
+        .enabled(if: Host.isRoot, "needs root to mount"))
     func mounts() async throws {
         try await TestPool.with { pool in
             let source = pool.base + "/source"
@@ -95,16 +102,21 @@ struct CopyTests {
         }
     }
 
-    @Test("A full file system stops a copy with a clear error, and nothing is left", .enabled(if: Host.isRoot, "needs root to mount"))
+    @Test(
+        "A full file system stops a copy with a clear error, and nothing is left",
+        .enabled(if: Host.isRoot, "needs root to mount"))
     func diskFull() async throws {
         let base = "/var/tmp/apus-test-full-\(getpid())"
         try Files.makeDirectories(base)
         defer { try? removeTree(base) }
         try Mount.mount("tmpfs", on: base, type: "tmpfs", flags: [], options: "size=12m")
         defer { try? Mount.unmount(base, lazy: true) }
-        try await TestPool.with(at: base, fill: { root in
-            try Files.write(root + "/big", TestTree.pattern(7 << 20))
-        }) { pool in
+        try await TestPool.with(
+            at: base,
+            fill: { root in
+                try Files.write(root + "/big", TestTree.pattern(7 << 20))
+            }
+        ) { pool in
             let before = try pool.driver.space().available
             do {
                 try await pool.driver.copy(.container("c1"), to: .container("c2"))

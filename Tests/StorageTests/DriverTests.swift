@@ -20,10 +20,14 @@ struct DriverTests {
         }
     }
 
-    @Test("Names that would lead elsewhere are refused", arguments: ["..", ".", "", "a/b", "/etc", ".hidden", "a\0b"])
+    @Test(
+        "Names that would lead elsewhere are refused",
+        arguments: ["..", ".", "", "a/b", "/etc", ".hidden", "a\0b"])
     func names(name: String) async throws {
         try await TestPool.with { pool in
-            for volume in [Volume.container(name), .image(fingerprint: name), .snapshot(container: "c1", name: name)] {
+            for volume in [
+                Volume.container(name), .image(fingerprint: name), .snapshot(container: "c1", name: name),
+            ] {
                 do {
                     try await pool.driver.copy(.container("c1"), to: volume)
                     Issue.record("\(volume) was made")

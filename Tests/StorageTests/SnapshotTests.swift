@@ -14,7 +14,8 @@ private final class Flag: Sendable {
 
 @Suite("Snapshots in two passes")
 struct SnapshotTests {
-    /// Takes a snapshot with `change` between the passes, and expects it to be what the container's files are now.
+    /// Takes a snapshot with `change` between the passes, and expects it to be what the container's files are
+    /// now.
     private func expectExact(
         fill: (String) throws -> Void = TestTree.make, _ change: (String) throws -> Void
     ) async throws {
@@ -30,7 +31,9 @@ struct SnapshotTests {
         }
     }
 
-    @Test("A pass can be made again and again, with changes of every kind between") func repeated() async throws {
+    @Test("A pass can be made again and again, with changes of every kind between") func repeated()
+        async throws
+    {
         try await TestPool.with { pool in
             let root = pool.root("c1")
             let path = root + "/var/mapped"
@@ -74,7 +77,8 @@ struct SnapshotTests {
             try Files.write(root + "/etc/empty", "no longer")
             chmod(root + "/etc/deep/er/file", 0o600)
             TestTree.set(root + "/etc/deep/er/file", "user.new", "attribute")
-            _ = cstorage_fremovexattr(try FileDescriptor.open(root + "/etc/passwd", O_RDONLY).rawValue, "user.note")
+            _ = cstorage_fremovexattr(
+                try FileDescriptor.open(root + "/etc/passwd", O_RDONLY).rawValue, "user.note")
         }
     }
 
@@ -131,13 +135,15 @@ struct SnapshotTests {
         }) { pool in
             let session = try await pool.driver.beginSnapshot(of: "c1", named: "s")
             let directory = try FileDescriptor.open(pool.root("c1"), O_RDONLY | O_DIRECTORY)
-            let below = FileDescriptor(owning: openat(directory.rawValue, odd, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
+            let below = FileDescriptor(
+                owning: openat(directory.rawValue, odd, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
             linkat(below.rawValue, odd, below.rawValue, "third", 0)
             let file = FileDescriptor(owning: openat(below.rawValue, odd, O_WRONLY | O_CLOEXEC))
             try file.write("changed")
             _ = try await session.finish()
             let copy = try FileDescriptor.open(pool.snapshot("s"), O_RDONLY | O_DIRECTORY)
-            let copied = FileDescriptor(owning: openat(copy.rawValue, odd, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
+            let copied = FileDescriptor(
+                owning: openat(copy.rawValue, odd, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
             let content = FileDescriptor(owning: openat(copied.rawValue, odd, O_RDONLY | O_CLOEXEC))
             #expect(try content.readAll() == Array("changed".utf8))
             #expect(try content.status().st_nlink == 3)
@@ -215,7 +221,8 @@ struct SnapshotTests {
                     var round = 0
                     while !stop.isSet {
                         let directory = "\(root)/d\(round % 20)"
-                        try Files.replace("\(directory)/f\(round % 20)", Array("round \(round)".utf8), sync: false)
+                        try Files.replace(
+                            "\(directory)/f\(round % 20)", Array("round \(round)".utf8), sync: false)
                         unlink("\(directory)/f\((round + 7) % 20)")
                         rename("\(directory)/f\((round + 3) % 20)", "\(directory)/g\(round % 20)")
                         round += 1

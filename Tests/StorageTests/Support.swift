@@ -159,7 +159,9 @@ enum TreeText {
             var result: UInt64 = 14_695_981_039_346_656_037
             var offset = 0
             while offset + 8 <= room.count {
-                result = (result ^ room.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) &* 1_099_511_628_211
+                result =
+                    (result ^ room.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+                    &* 1_099_511_628_211
                 result ^= result >> 29
                 offset += 8
             }

@@ -2,8 +2,8 @@ public import LinuxSystem
 
 /// The files of a container, as the container itself sees them: no symlink in it leads to the host.
 ///
-/// Each operation is done by a helper process (`apus-runtime files`) inside the container's own root, which hands open
-/// files back. A helper is used again for what follows within some seconds.
+/// Each operation is done by a helper process (`apus-runtime files`) inside the container's own root, which
+/// hands open files back. A helper is used again for what follows within some seconds.
 public final class ContainerFiles: Sendable {
     /// Where the files are.
     public enum Root: Sendable {
@@ -30,7 +30,8 @@ public final class ContainerFiles: Sendable {
             switch reply {
             case .file(let info):
                 return ContainerFile(info: info, content: descriptors.first.map { .data($0) } ?? .none)
-            case .directory(let info, let entries): return ContainerFile(info: info, content: .entries(entries))
+            case .directory(let info, let entries):
+                return ContainerFile(info: info, content: .entries(entries))
             case .symlink(let info, let target): return ContainerFile(info: info, content: .target(target))
             case .done, .failed: throw WireReader.malformed
             }
@@ -50,8 +51,8 @@ public final class ContainerFiles: Sendable {
         return entries
     }
 
-    /// Begins to write a file, new or in place of the one that is there. Write into the writer's descriptor, then
-    /// `commit`. With `append`, what is written follows what is there.
+    /// Begins to write a file, new or in place of the one that is there. Write into the writer's descriptor,
+    /// then `commit`. With `append`, what is written follows what is there.
     public func write(
         _ path: String, attributes: ContainerFileAttributes = .init(), append: Bool = false
     ) async throws -> ContainerFileWriter {
@@ -81,7 +82,8 @@ public final class ContainerFiles: Sendable {
         try await writer.commit()
     }
 
-    /// Makes a directory. With `parents`, as `mkdir -p`: those above it as well, and one that is there is good.
+    /// Makes a directory. With `parents`, as `mkdir -p`: those above it as well, and one that is there is
+    /// good.
     public func makeDirectory(
         _ path: String, attributes: ContainerFileAttributes = .init(), parents: Bool = false
     ) async throws {
@@ -125,7 +127,9 @@ public final class ContainerFiles: Sendable {
         }
     }
 
-    private func startHelper() async throws -> FileHelper { try await FileHelper(program: program, root: root) }
+    private func startHelper() async throws -> FileHelper {
+        try await FileHelper(program: program, root: root)
+    }
 }
 
 /// A file of a container that is being written.

@@ -4,9 +4,10 @@ import LinuxSystem
 
 /// The helper behind `apus-runtime files`: works on files inside a container's own root, for the daemon.
 ///
-/// For a running container it joins its user and mount namespaces and becomes its root user; for a stopped one it
-/// works below the root file system's directory. It answers one request after another on a socket, and ends with it,
-/// with the container, or after some seconds without a request (it keeps the container's mounts alive).
+/// For a running container it joins its user and mount namespaces and becomes its root user; for a stopped
+/// one it works below the root file system's directory. It answers one request after another on a socket, and
+/// ends with it, with the container, or after some seconds without a request (it keeps the container's mounts
+/// alive).
 public struct FileAgent {
     private static let idleMilliseconds: Int32 = 5000
 
@@ -14,9 +15,10 @@ public struct FileAgent {
     private let container: FileDescriptor?
     private let work: FileWork
 
-    /// Runs the helper with the arguments after `files`: `running`, `privileged` (running, without a user namespace of
-    /// its own) or `directory`. Descriptor 3 is the socket; 4 the pidfd of the container's init, or the directory.
-    /// Must be called while the process has one thread only. Returns when the helper has nothing more to do.
+    /// Runs the helper with the arguments after `files`: `running`, `privileged` (running, without a user
+    /// namespace of its own) or `directory`. Descriptor 3 is the socket; 4 the pidfd of the container's init,
+    /// or the directory. Must be called while the process has one thread only. Returns when the helper has
+    /// nothing more to do.
     public static func run(_ arguments: [String]) throws {
         let socket = FileDescriptor(owning: 3)
         let target = FileDescriptor(owning: 4)

@@ -56,7 +56,8 @@ final class FileHelper: Sendable {
     }
 
     private static let gone = ContainerFileError(
-        .gone, "the container's files cannot be reached: it has just ended, or its helper was killed. Try again")
+        .gone,
+        "the container's files cannot be reached: it has just ended, or its helper was killed. Try again")
 
     /// Whether it has ended by itself: a waiting helper says nothing else.
     var hasEnded: Bool { (try? FileDescriptorPoll.isReadable(socket, timeout: 0)) ?? true }

@@ -1,8 +1,9 @@
 import Glibc
 import LinuxSystem
 
-/// A file of a container that is being written. What is written goes into a new file beside it, which takes its name at
-/// once in the end; where that cannot be (the file has several names, is mounted, or is appended to), into the file.
+/// A file of a container that is being written. What is written goes into a new file beside it, which takes
+/// its name at once in the end; where that cannot be (the file has several names, is mounted, or is appended
+/// to), into the file.
 final class FileReplacement {
     /// Where the content is to be written.
     let file: FileDescriptor
@@ -81,7 +82,9 @@ final class FileReplacement {
         try FileWork.apply(attributes, to: target, path: path, mode: 0o644)
     }
 
-    private static func make(_ name: String, in directory: FileDescriptor, path: String) throws -> FileDescriptor {
+    private static func make(_ name: String, in directory: FileDescriptor, path: String) throws
+        -> FileDescriptor
+    {
         let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
         let made = openat(directory.rawValue, name, flags, 0o600)
         if made < 0 { throw ContainerFileError("write", path, errno: errno) }

@@ -1,8 +1,8 @@
 import Glibc
 import LinuxSystem
 
-/// Finds files below a root so that no symlink, `..` or link of /proc can lead out: the kernel itself resolves every
-/// path as if the root were `/` (openat2 with RESOLVE_IN_ROOT).
+/// Finds files below a root so that no symlink, `..` or link of /proc can lead out: the kernel itself
+/// resolves every path as if the root were `/` (openat2 with RESOLVE_IN_ROOT).
 struct FileResolver {
     /// Where a path ends: a name in a directory that is open.
     struct Place {
@@ -18,7 +18,8 @@ struct FileResolver {
     /// `/proc/self/fd` of the host, opened before the container's own /proc was all that could be seen.
     let descriptors: FileDescriptor
 
-    /// Finds the place a path means. With `follow`, a symlink at its end is followed, also one that leads to nothing.
+    /// Finds the place a path means. With `follow`, a symlink at its end is followed, also one that leads to
+    /// nothing.
     func locate(_ path: String, follow: Bool, action: String) throws -> Place {
         var current = path
         for _ in 0..<Self.mostLinks {
@@ -63,14 +64,16 @@ struct FileResolver {
         return Place(parent: parent, name: name, status: nil)
     }
 
-    /// Opens what is at a place, which must be the file or directory that was seen there. Devices are never opened.
+    /// Opens what is at a place, which must be the file or directory that was seen there. Devices are never
+    /// opened.
     func open(_ place: Place, _ flags: Int32, path: String, action: String) throws -> (FileDescriptor, stat) {
         let handle = openat(place.parent.rawValue, place.name, OpenFlags.path | O_NOFOLLOW | O_CLOEXEC)
         if handle < 0 { throw ContainerFileError(action, path, errno: errno) }
         let found = FileDescriptor(owning: handle)
         let status = try found.status()
         guard status.st_mode & S_IFMT == S_IFREG || status.st_mode & S_IFMT == S_IFDIR else {
-            throw ContainerFileError(.notAllowed, "cannot \(action) \(path): it is neither a file nor a directory")
+            throw ContainerFileError(
+                .notAllowed, "cannot \(action) \(path): it is neither a file nor a directory")
         }
         let opened = openat(descriptors.rawValue, "\(handle)", flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
         if opened < 0 { throw ContainerFileError(action, path, errno: errno) }

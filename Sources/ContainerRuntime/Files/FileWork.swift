@@ -55,7 +55,8 @@ final class FileWork {
             let (file, status) = try resolver.open(place, O_RDONLY, path: path, action: "open")
             return (.file(ContainerFileInfo(status)), file)
         case .directory:
-            let (directory, status) = try resolver.open(place, O_RDONLY | O_DIRECTORY, path: path, action: "list")
+            let (directory, status) = try resolver.open(
+                place, O_RDONLY | O_DIRECTORY, path: path, action: "list")
             return (.directory(ContainerFileInfo(status), try entries(of: directory, path)), nil)
         case .symlink:
             return (.symlink(info, target: try resolver.readLink(place, action: "read")), nil)
@@ -67,7 +68,8 @@ final class FileWork {
     private func entries(of directory: FileDescriptor, _ path: String) throws -> [ContainerDirectoryEntry] {
         let names = try DirectoryReader.names(directory, path).sorted()
         if names.count > Self.mostEntries {
-            throw ContainerFileError(.notAllowed, "cannot list \(path): it has more than \(Self.mostEntries) entries")
+            throw ContainerFileError(
+                .notAllowed, "cannot list \(path): it has more than \(Self.mostEntries) entries")
         }
         return names.compactMap { name in
             var status = stat()
@@ -112,13 +114,15 @@ final class FileWork {
         }
     }
 
-    private func makeSymlink(_ path: String, to target: String, _ attributes: ContainerFileAttributes) throws {
+    private func makeSymlink(_ path: String, to target: String, _ attributes: ContainerFileAttributes) throws
+    {
         let place = try resolver.locate(path, follow: false, action: "make symlink")
         if symlinkat(target, place.parent.rawValue, place.name) != 0 {
             throw ContainerFileError("make symlink", path, errno: errno)
         }
         let result = fchownat(
-            place.parent.rawValue, place.name, attributes.user ?? 0, attributes.group ?? 0, AT_SYMLINK_NOFOLLOW)
+            place.parent.rawValue, place.name, attributes.user ?? 0, attributes.group ?? 0,
+            AT_SYMLINK_NOFOLLOW)
         if result != 0 {
             let reason = errno
             unlinkat(place.parent.rawValue, place.name, 0)
@@ -154,7 +158,8 @@ final class FileWork {
         let directory: FileDescriptor
         do {
             directory = try parent.open(
-                at: name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: [.beneath, .noSymlinks, .noCrossDevice])
+                at: name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+                resolve: [.beneath, .noSymlinks, .noCrossDevice])
         } catch let error as SystemError {
             throw ContainerFileError("remove", path, errno: error.errno == EXDEV ? EBUSY : error.errno)
         }
