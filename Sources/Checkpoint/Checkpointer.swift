@@ -80,6 +80,7 @@ public struct Checkpointer: Sendable {
         let name = subject.cgroup.split(separator: "/").dropLast().joined(separator: "/")
         let cgroup = ContainerCgroup(layout: try .current(), name: name)
         if cgroup.isFrozen { try await cgroup.setFrozen(false) }
+        _ = try await onThread { Recovery.endRepair(below: subject.initPID) }
     }
 }
 

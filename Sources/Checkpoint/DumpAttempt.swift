@@ -52,6 +52,9 @@ struct DumpAttempt: Sendable {
             await frozen.cancel()
             keepLog()
             resumeTasks()
+            if (error as? CRIUError)?.code == .connectionClosed {
+                _ = try? await onThread { Recovery.endRepair(below: plan.subject.initPID) }
+            }
             try? CheckpointStore.remove(directory: directory)
             throw explained(error, frozen)
         }
