@@ -6,6 +6,7 @@ public struct CRIULaunch: Sendable {
     public var searchPath: String?
     /// A directory on a tmpfs that CRIU sees as `/run`, in a mount namespace of its own. CRIU keeps what it
     /// learns about the kernel in `/run`, but only on a tmpfs; without, it learns anew each time (40 ms).
+    /// Only for tasks that have a mount namespace of their own: CRIU takes theirs for one if it differs from its own.
     public var runDirectory: String?
     /// Descriptors CRIU gets, by the number they have there. 3 is its own.
     public var descriptors: [Int32: FileDescriptor]

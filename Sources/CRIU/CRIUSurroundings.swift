@@ -7,7 +7,7 @@ public import LinuxSystem
 /// none, CRIU is shown another tmpfs in its place (40 ms less each time). And it looks for `iptables` in every
 /// variant; with a PATH that has only what a container without network needs, it need not (12–14 programs less).
 public enum CRIUSurroundings {
-    /// Launch settings that use the place. `withoutNetwork` leaves the programs for firewalls out of CRIU's PATH.
+    /// Launch settings that use the place, for tasks in a mount namespace of their own. `withoutNetwork` leaves the programs for firewalls out of CRIU's PATH.
     public static func launch(
         withoutNetwork: Bool, cgroups: [String] = [], namespaces: Namespaces = []
     ) -> CRIULaunch {

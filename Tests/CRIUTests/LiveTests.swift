@@ -22,7 +22,7 @@ struct LiveTests {
         defer { try? removeTree(directory) }
         let child = try Spawn(["/bin/sleep", "1000"]).configured { $0.newSession = true }.start()
         defer { _ = child.signal(SIGKILL) }
-        let service = CRIUService(try .locate(), launch: CRIUSurroundings.launch(withoutNetwork: true))
+        let service = CRIUService(try .locate())
 
         let moments = Moments()
         let statistics = try await service.dump(
