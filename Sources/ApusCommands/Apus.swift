@@ -11,11 +11,11 @@ public struct Apus: AsyncParsableCommand {
         abstract: "Linux system containers that can be stopped in mid-sentence and go on elsewhere.",
         discussion: """
             EXAMPLES:
-              apus admin init --auto               Set the daemon up: a storage pool and a profile.
-              apus launch debian:12 c1             Create and start a container.
-              apus exec c1 -- systemctl status     Run a command in it.
-              apus snapshot c1 s1 --stateful       Keep its files and its running processes.
-              apus restore c1 s1                   Go on from that instant.
+              apus admin init --auto            Set the daemon up, once.
+              apus launch debian:12 c1          Create and start a container.
+              apus exec c1 -- systemctl status  Run a command in it.
+              apus snapshot c1 s1 --stateful    Keep its files and processes.
+              apus restore c1 s1                Go on from that instant.
 
             The daemon is the one of the directory APUS_DIR (default /var/lib/apus). \
             A command exits with 0, with 1 if it failed, with 64 if it was called wrongly; \

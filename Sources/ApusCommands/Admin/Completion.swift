@@ -3,6 +3,7 @@ package import ArgumentParser
 /// `apus completion`
 package struct Completion: ParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "completion",
         abstract: "Print a completion script for a shell.",
         discussion: """
             The script completes commands, flags, and the names of containers, snapshots, images and profiles.

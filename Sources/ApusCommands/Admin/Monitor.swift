@@ -5,6 +5,7 @@ package import ArgumentParser
 /// `apus monitor`
 package struct Monitor: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "monitor",
         abstract: "Show what happens in the daemon, as it happens.",
         discussion: """
             EXAMPLES:

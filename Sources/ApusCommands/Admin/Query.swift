@@ -8,6 +8,7 @@ import NIOHTTP1
 /// `apus query`
 package struct Query: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "query",
         abstract: "Send a request to the daemon as it is.",
         discussion: """
             Prints the answer's metadata as JSON. An operation's end is waited for with --wait.

@@ -5,6 +5,7 @@ package import ArgumentParser
 /// `apus delete`
 package struct Delete: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "delete",
         abstract: "Delete containers or snapshots.",
         discussion: """
             EXAMPLES:

@@ -6,6 +6,7 @@ import Glibc
 /// `apus exec`
 package struct Exec: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "exec",
         abstract: "Run a command in a container.",
         discussion: """
             Works as ssh does: a terminal if this is one, separate output and errors otherwise; the exit code is \

@@ -5,6 +5,7 @@ import ApusClient
 /// `apus info`
 package struct Info: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "info",
         abstract: "Show what a container is and uses, or what the daemon is.",
         discussion: """
             EXAMPLES:

@@ -3,6 +3,7 @@ package import ArgumentParser
 /// `apus init`
 package struct Init: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "init",
         abstract: "Create a container from an image, without starting it.",
         discussion: """
             EXAMPLES:

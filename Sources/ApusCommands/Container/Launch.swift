@@ -5,6 +5,7 @@ package import ArgumentParser
 /// `apus launch`
 package struct Launch: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "launch",
         abstract: "Create and start a container from an image.",
         discussion: """
             EXAMPLES:

@@ -5,6 +5,7 @@ package import ArgumentParser
 /// `apus list`
 package struct List: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "list",
         abstract: "List containers.",
         discussion: """
             A filter is a name or the beginning of one, a regular expression for names, or KEY=VALUE, where KEY is \

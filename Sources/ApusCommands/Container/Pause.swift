@@ -5,6 +5,7 @@ package import ArgumentParser
 /// `apus pause`
 package struct Pause: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "pause",
         abstract: "Freeze containers: their processes stand still until they are started again.",
         discussion: """
             EXAMPLES:

@@ -4,6 +4,7 @@ package import ArgumentParser
 /// `apus rename`
 package struct Rename: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "rename",
         abstract: "Give a stopped container another name.",
         discussion: """
             EXAMPLES:

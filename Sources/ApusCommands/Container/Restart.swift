@@ -5,6 +5,7 @@ package import ArgumentParser
 /// `apus restart`
 package struct Restart: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "restart",
         abstract: "Restart containers.",
         discussion: """
             EXAMPLES:

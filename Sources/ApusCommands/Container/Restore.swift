@@ -5,6 +5,7 @@ package import ArgumentParser
 /// `apus restore`
 package struct Restore: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "restore",
         abstract: "Bring a container back to a snapshot.",
         discussion: """
             A stateful snapshot brings back its running processes as well; with --stateless only its files.

@@ -5,6 +5,7 @@ package import ArgumentParser
 /// `apus start`
 package struct Start: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "start",
         abstract: "Start containers.",
         discussion: """
             A container that was stopped with --stateful goes on where it stood, unless --stateless is given. \

@@ -5,6 +5,7 @@ package import ArgumentParser
 /// `apus stop`
 package struct Stop: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "stop",
         abstract: "Stop containers.",
         discussion: """
             Asks a container's init to shut down and waits for it. With --stateful, the running processes are \
