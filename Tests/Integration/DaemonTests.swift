@@ -67,7 +67,7 @@ extension Integration {
                     host.state.leftovers.allSatisfy { $0.contains("apusd") }
                 }
                 try host.apus("start", "c1")
-                try Guest(name: "c1", host: host, folder: "/var/guest").verify()
+                try Guest.start(in: "c1", of: .busybox, on: host).verify()
             }
         }
 

@@ -51,7 +51,7 @@ extension Integration {
 
         @Test func anAlteredStateIsRefusedAndKept() throws {
             try withContainer(.busybox) { host, name in
-                let guest = Guest(name: name, host: host, folder: "/var/guest")
+                let guest = try Guest.start(in: name, of: .busybox, on: host)
                 let before = try guest.verify()
                 try host.apus("stop", name, "--stateful")
                 let folder = "\(host.folder)/checkpoints/\(name)/state"
@@ -78,7 +78,7 @@ extension Integration {
 
         @Test func anAlteredSnapshotLeavesTheRunningContainerAlone() throws {
             try withContainer(.busybox) { host, name in
-                let guest = Guest(name: name, host: host, folder: "/var/guest")
+                let guest = try Guest.start(in: name, of: .busybox, on: host)
                 try host.apus("snapshot", name, "s", "--stateful")
                 try host.exec(name, "sh", "-c", "echo later > /root/note")
                 let before = try guest.verify()
