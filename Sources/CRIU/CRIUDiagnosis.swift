@@ -116,6 +116,10 @@ public enum CRIUDiagnosis {
         Entry(
             pattern: "Can't open file", sentence: "a file that was open when the checkpoint was made is missing; restore files and state together, from one snapshot"),
         Entry(
+            pattern: "No task found with sid", sentence: "a terminal was open that no process of the container controls; CRIU cannot bring that back"),
+        Entry(
+            pattern: "Found dangling tty", sentence: "a program holds the terminal of an exec session that is still open; end that session and try again"),
+        Entry(
             pattern: "vdso: Unexpected rt vDSO area bounds", sentence: "this CRIU is too old for the running kernel; install CRIU 4.2 or newer (scripts/criu-install)"),
     ]
 

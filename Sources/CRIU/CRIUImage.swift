@@ -15,6 +15,8 @@ public struct CRIUImage: Sendable {
         public static let statistics = Magic(common: service, own: 0x5709_3306)
         /// `files.img`: every open file.
         public static let files = Magic(common: images, own: 0x5630_3138)
+        /// `tty-info.img`: the terminals.
+        public static let terminals = Magic(common: images, own: 0x5945_3036)
         /// `pstree.img`: the processes.
         public static let processTree = Magic(common: images, own: 0x5027_3030)
     }

@@ -37,6 +37,7 @@ public enum CRIULog {
         "Can't setup RLIMIT_NOFILE",
         "ipv4: Address already assigned",
         "unable to load xtables",
+        "cgroupd: recv req error",
         "Dumping FAILED.",
         "Restoring FAILED.",
     ]

@@ -1,3 +1,4 @@
+import CRIU
 import ContainerRuntime
 import Glibc
 import LinuxSystem
@@ -11,11 +12,12 @@ struct CheckpointRecorder: Sendable {
     struct Findings: Sendable {
         var cgroups: [CheckpointCgroup] = []
         var tasks: [CheckpointTask] = []
+        var terminals: [CRIUTerminals.Session] = []
     }
 
     /// Reads everything. Runs beside CRIU's own work.
     func collect() throws -> Findings {
-        Findings(cgroups: try cgroups(), tasks: tasks())
+        Findings(cgroups: try cgroups(), tasks: tasks(), terminals: terminals())
     }
 
     /// The container's root in the unified hierarchy.
@@ -126,6 +128,40 @@ struct CheckpointRecorder: Sendable {
             return parts[(start + root.count)...].joined(separator: "/")
         }
         return ""
+    }
+
+    // MARK: Terminals
+
+    /// The session of every terminal that controls one.
+    private func terminals() -> [CRIUTerminals.Session] {
+        var numbers: [pid_t: UInt32] = [:]
+        var found: [UInt32: (session: UInt32, foreground: pid_t)] = [:]
+        for pid in Proc.tree(from: subject.initPID) {
+            guard let fields = try? ProcessStatus.fields(pid: pid), let inside = Self.inside(fields["NSpid"]) else {
+                continue
+            }
+            numbers[pid] = UInt32(bitPattern: inside)
+            guard let session = Self.inside(fields["NSsid"]), let terminal = Self.controllingTerminal(of: pid) else {
+                continue
+            }
+            found[terminal.number] = (UInt32(bitPattern: session), terminal.foreground)
+        }
+        return found.map { number, owner in
+            CRIUTerminals.Session(
+                terminal: number, session: owner.session, foreground: numbers[owner.foreground] ?? owner.session)
+        }.sorted { $0.terminal < $1.terminal }
+    }
+
+    /// The number, in its devpts, of the terminal that controls a process, and the process group in its foreground.
+    private static func controllingTerminal(of pid: pid_t) -> (number: UInt32, foreground: pid_t)? {
+        guard let text = try? Files.text("/proc/\(pid)/stat", limit: 4096), let end = text.lastIndex(of: ")") else {
+            return nil
+        }
+        let words = text[text.index(after: end)...].split(separator: " ")
+        guard words.count > 5, let device = UInt32(words[4]), let foreground = pid_t(words[5]) else { return nil }
+        let slaves: UInt32 = 136
+        guard (device >> 8) & 0xfff == slaves else { return nil }
+        return ((device & 0xff) | ((device >> 12) & 0xf_ff00), foreground)
     }
 
     private static func inside(_ numbers: String?) -> Int32? {

@@ -53,15 +53,23 @@ public enum CheckpointStore {
         guard Files.exists("\(directory)/\(recordFile)"), Files.exists("\(directory)/\(images)/stats-dump") else {
             return false
         }
-        try mendTimers(directory)
+        try mend(directory, record(directory))
         try seal(directory)
         return true
     }
 
-    /// CRIU dumps periodic timers that had just expired so that they would never fire again.
-    static func mendTimers(_ directory: String) throws {
-        let path = "\(directory)/\(images)/files.img"
-        guard let mended = try CRIUTimers.mendExpired(CRIUImage(path: path, magic: .files)) else { return }
+    /// Mends what CRIU gets wrong: periodic timers that had just expired, and terminals whose session it missed.
+    static func mend(_ directory: String, _ record: CheckpointRecord) throws {
+        try mend("\(directory)/\(images)/files.img", .files) { try CRIUTimers.mendExpired($0) }
+        try mend("\(directory)/\(images)/tty-info.img", .terminals) {
+            try CRIUTerminals.mendSessions($0, record.terminals)
+        }
+    }
+
+    private static func mend(
+        _ path: String, _ magic: CRIUImage.Magic, _ change: (CRIUImage) throws -> CRIUImage?
+    ) throws {
+        guard Files.exists(path), let mended = try change(CRIUImage(path: path, magic: magic)) else { return }
         try Files.replace(path, mended.bytes, mode: 0o644, sync: false)
     }
 

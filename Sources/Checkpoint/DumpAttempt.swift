@@ -43,7 +43,7 @@ struct DumpAttempt: Sendable {
             var record = try frozen.record()
             record.frozenMicroseconds = statistics.frozenTime
             record.size = (try? await onThread { try Self.sizeOfFiles(images) }) ?? 0
-            try CheckpointStore.mendTimers(directory)
+            try CheckpointStore.mend(directory, record)
             try CheckpointStore.write(record, to: directory)
             keepLog()
             return record
@@ -79,7 +79,7 @@ struct DumpAttempt: Sendable {
         let record = CheckpointRecord(
             container: plan.subject.name, takenAt: now(), compatibility: compatibility,
             cgroups: findings.cgroups, tasks: findings.tasks, externalMounts: plan.externalMounts,
-            emptyNetwork: plan.emptyNetwork, loopbackUp: plan.network?.loopbackUp ?? true,
+            terminals: findings.terminals, emptyNetwork: plan.emptyNetwork, loopbackUp: plan.network?.loopbackUp ?? true,
             networkSettings: plan.changedNetworkSettings, idmap: plan.idmap)
         // Written now: if the tasks are to end, nothing may be left that could fail afterwards.
         try CheckpointStore.write(record, to: directory)

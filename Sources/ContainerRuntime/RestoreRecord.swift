@@ -1,3 +1,4 @@
+public import CRIU
 public import LinuxSystem
 
 /// What a checkpoint remembers beside CRIU's images: `checkpoint.json`, written at the dump, read at the
@@ -20,6 +21,8 @@ public struct CheckpointRecord: Sendable, Hashable, Codable {
     public var tasks: [CheckpointTask]
     /// Mounts that are not the container's own: what CRIU calls them, and what is put there.
     public var externalMounts: [CheckpointExternalMount]
+    /// The sessions that terminals control.
+    public var terminals: [CRIUTerminals.Session]
     /// The network namespace was empty but for `lo`: it is made anew rather than restored.
     public var emptyNetwork: Bool
     /// Whether `lo` was up.
@@ -37,7 +40,7 @@ public struct CheckpointRecord: Sendable, Hashable, Codable {
     public init(
         container: String, takenAt: Double, compatibility: CheckpointCompatibility,
         cgroups: [CheckpointCgroup], tasks: [CheckpointTask], externalMounts: [CheckpointExternalMount],
-        emptyNetwork: Bool, loopbackUp: Bool, networkSettings: [String: String],
+        terminals: [CRIUTerminals.Session] = [], emptyNetwork: Bool, loopbackUp: Bool, networkSettings: [String: String],
         idmap: IDMap?, frozenMicroseconds: UInt32 = 0,
         size: Int64 = 0
     ) {
@@ -48,6 +51,7 @@ public struct CheckpointRecord: Sendable, Hashable, Codable {
         self.cgroups = cgroups
         self.tasks = tasks
         self.externalMounts = externalMounts
+        self.terminals = terminals
         self.emptyNetwork = emptyNetwork
         self.loopbackUp = loopbackUp
         self.networkSettings = networkSettings

@@ -383,6 +383,78 @@ nonisolated struct criu_process: Sendable {
   fileprivate var _sid: UInt32? = nil
 }
 
+nonisolated struct criu_pty: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var index: UInt32 {
+    get {_index ?? 0}
+    set {_index = newValue}
+  }
+  /// Returns true if `index` has been explicitly set.
+  var hasIndex: Bool {self._index != nil}
+  /// Clears the value of `index`. Subsequent reads from it will return its default value.
+  mutating func clearIndex() {self._index = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _index: UInt32? = nil
+}
+
+nonisolated struct criu_terminal: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var id: UInt32 {
+    get {_id ?? 0}
+    set {_id = newValue}
+  }
+  /// Returns true if `id` has been explicitly set.
+  var hasID: Bool {self._id != nil}
+  /// Clears the value of `id`. Subsequent reads from it will return its default value.
+  mutating func clearID() {self._id = nil}
+
+  var sid: UInt32 {
+    get {_sid ?? 0}
+    set {_sid = newValue}
+  }
+  /// Returns true if `sid` has been explicitly set.
+  var hasSid: Bool {self._sid != nil}
+  /// Clears the value of `sid`. Subsequent reads from it will return its default value.
+  mutating func clearSid() {self._sid = nil}
+
+  var pgrp: UInt32 {
+    get {_pgrp ?? 0}
+    set {_pgrp = newValue}
+  }
+  /// Returns true if `pgrp` has been explicitly set.
+  var hasPgrp: Bool {self._pgrp != nil}
+  /// Clears the value of `pgrp`. Subsequent reads from it will return its default value.
+  mutating func clearPgrp() {self._pgrp = nil}
+
+  var pty: criu_pty {
+    get {_pty ?? criu_pty()}
+    set {_pty = newValue}
+  }
+  /// Returns true if `pty` has been explicitly set.
+  var hasPty: Bool {self._pty != nil}
+  /// Clears the value of `pty`. Subsequent reads from it will return its default value.
+  mutating func clearPty() {self._pty = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _id: UInt32? = nil
+  fileprivate var _sid: UInt32? = nil
+  fileprivate var _pgrp: UInt32? = nil
+  fileprivate var _pty: criu_pty? = nil
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 nonisolated extension criu_dump_statistics: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -731,6 +803,102 @@ nonisolated extension criu_process: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs._pgid != rhs._pgid {return false}
     if lhs._sid != rhs._sid {return false}
     if lhs.threads != rhs.threads {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension criu_pty: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "criu_pty"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0")
+
+  public var isInitialized: Bool {
+    if self._index == nil {return false}
+    return true
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self._index) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._index {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: criu_pty, rhs: criu_pty) -> Bool {
+    if lhs._index != rhs._index {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension criu_terminal: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "criu_terminal"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{2}\u{5}sid\0\u{1}pgrp\0\u{2}\u{5}pty\0")
+
+  public var isInitialized: Bool {
+    if self._id == nil {return false}
+    if self._sid == nil {return false}
+    if self._pgrp == nil {return false}
+    if let v = self._pty, !v.isInitialized {return false}
+    return true
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self._id) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self._sid) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self._pgrp) }()
+      case 12: try { try decoder.decodeSingularMessageField(value: &self._pty) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._id {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._sid {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 6)
+    } }()
+    try { if let v = self._pgrp {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 7)
+    } }()
+    try { if let v = self._pty {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: criu_terminal, rhs: criu_terminal) -> Bool {
+    if lhs._id != rhs._id {return false}
+    if lhs._sid != rhs._sid {return false}
+    if lhs._pgrp != rhs._pgrp {return false}
+    if lhs._pty != rhs._pty {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
