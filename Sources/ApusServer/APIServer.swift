@@ -43,7 +43,7 @@ public struct APIServer: Sendable {
                 let response = await router.respond(to: request)
                 try await writer.write(response: response.head, body: response.body)
             },
-            webSocket: { [daemon] target in await Self.webSocket(target, daemon) })
+            webSocket: { [daemon] target throws(ServiceError) in try Self.webSocket(target, daemon) })
         let server = channel.server(
             configuration: ServerConfiguration(address: .unixDomainSocket(path: socket.temporary), backlog: 1024),
             onServerRunning: { [logger] _ in
@@ -62,20 +62,21 @@ public struct APIServer: Sendable {
     /// The HTTP library's own notes are of use to its developers alone.
     private var quiet: Logger {
         var quiet = logger
-        quiet.logLevel = .warning
+        quiet.logLevel = logger.logLevel <= .debug ? .debug : .warning
         return quiet
     }
 
-    private static func webSocket(_ target: String, _ daemon: Daemon) async -> WebSocketHandler? {
+    private static func webSocket(
+        _ target: String, _ daemon: Daemon
+    ) throws(ServiceError) -> WebSocketHandler {
         let (path, query) = Router.parse(target)
-        guard let path, path.first == "1.0" else { return nil }
-        if path.count == 2, path[1] == "events" {
-            return EventRoutes(daemon: daemon).webSocket(types: query["type"])
+        if let path, path.first == "1.0", path.count == 2, path[1] == "events" {
+            return try EventRoutes(daemon: daemon).webSocket(types: query["type"])
         }
-        if path.count == 4, path[1] == "operations", path[3] == "websocket", let secret = query["secret"] {
-            return OperationRoutes(daemon: daemon).webSocket(path[2], secret: secret)
+        if let path, path.first == "1.0", path.count == 4, path[1] == "operations", path[3] == "websocket" {
+            return try OperationRoutes(daemon: daemon).webSocket(path[2], secret: query["secret"] ?? "")
         }
-        return nil
+        throw .notFound("not found")
     }
 }
 

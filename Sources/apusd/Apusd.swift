@@ -75,13 +75,14 @@ struct Apusd: AsyncParsableCommand {
                 Readiness.tell("READY=1")
             }
         }
-        let reason = await withTaskGroup(of: EndReason.self) { group in
-            group.addTask { await signals.wait() }
-            group.addTask { await daemon.shutdownAsked() }
-            group.addTask { await serving.failed() }
-            let first = await group.next() ?? .signal
-            group.cancelAll()
-            return first
+        let (reasons, tell) = AsyncStream.makeStream(of: EndReason.self)
+        Task { tell.yield(await signals.wait()) }
+        Task { tell.yield(await daemon.shutdownAsked()) }
+        Task { tell.yield(await serving.failed()) }
+        var reason = EndReason.signal
+        for await first in reasons {
+            reason = first
+            break
         }
         switch reason {
         case .failure(let error):

@@ -16,7 +16,6 @@ final class TerminationSignals: Sendable {
         self.stream = stream
         sources = Sources(
             all: [SIGTERM, SIGINT].map { number in
-                signal(number, SIG_IGN)
                 let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
                 source.setEventHandler { continuation.yield() }
                 source.activate()

@@ -1,6 +1,8 @@
 import ApusAPI
 import Foundation
 import GRDB
+import Glibc
+import LinuxSystem
 
 /// What the daemon knows, in SQLite. All calls are short; the services keep their own copies for reading.
 public final class Store: Sendable {
@@ -17,6 +19,9 @@ public final class Store: Sendable {
             try db.execute(sql: "PRAGMA cache_size = -1024")
         }
         if let path {
+            // What SQLite makes beside it gets the same mode: others on the machine have no business in there.
+            try FileDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600).close()
+            try check("chmod", "set the mode of \(path)") { chmod(path, 0o600) }
             queue = try DatabaseQueue(path: path, configuration: configuration)
             try queue.writeWithoutTransaction { db in
                 _ = try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL")

@@ -91,7 +91,7 @@ public final class OperationService: Sendable {
     }
 
     /// The sockets of an operation of class "websocket".
-    public func sockets(_ id: String) throws -> SocketSet {
+    public func sockets(_ id: String) throws(ServiceError) -> SocketSet {
         guard let entry = state.withLock({ $0.entries[id] }) else {
             throw ServiceError.notFound("Operation not found")
         }

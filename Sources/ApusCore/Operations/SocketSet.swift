@@ -25,14 +25,13 @@ public final class SocketSet: Sendable {
 
     /// The name of the socket that a secret opens. It is then taken.
     /// - Throws: forbidden if no socket has that secret, or it was used before.
-    public func claim(secret: String) throws -> String {
+    public func claim(secret: String) throws(ServiceError) -> String {
         var found: String?
         for (name, expected) in secrets where constantTimeEqual(expected, secret) { found = name }
         guard let found else { throw ServiceError(.forbidden, "not authorized") }
-        try state.withLock { state in
-            guard !state.closed, state.connected.insert(found).inserted else {
-                throw ServiceError(.forbidden, "This websocket is connected already, or its operation has ended")
-            }
+        let free = state.withLock { !$0.closed && $0.connected.insert(found).inserted }
+        guard free else {
+            throw ServiceError(.forbidden, "This websocket is connected already, or its operation has ended")
         }
         return found
     }

@@ -7,7 +7,6 @@ enum StreamPump {
     private static let chunk = 65_536
 
     /// Sends everything a descriptor gives until its other end is closed, then the end mark.
-    /// - Parameter finished: once true, what is in the descriptor is sent, and no more is waited for.
     static func send(from descriptor: FileDescriptor, to socket: any MessageSocket) async throws {
         try descriptor.setNonBlocking(true)
         while let bytes = try await read(descriptor) {

@@ -10,7 +10,9 @@ import Synchronization
 /// The command starts before the client has connected: what it prints waits in the pipes.
 final class ClientSession: Session {
     private struct State {
+        /// Those that are connected now, and those that ever were.
         var sockets: [String: any MessageSocket] = [:]
+        var seen: Set<String> = []
         var running: ExecSession?
         /// Our ends of the command's streams, by socket name.
         var streams: [String: FileDescriptor] = [:]
@@ -32,7 +34,8 @@ final class ClientSession: Session {
         flushed = Dictionary(uniqueKeysWithValues: (interactive ? ["0"] : ["1", "2"]).map { ($0, Occurrence()) })
     }
 
-    var socketNames: [String] { interactive ? ["0", "control"] : ["0", "1", "2", "control"] }
+    private var streamNames: [String] { interactive ? ["0"] : ["0", "1", "2"] }
+    var socketNames: [String] { streamNames + ["control"] }
 
     // MARK: The command's side
 
@@ -40,7 +43,7 @@ final class ClientSession: Session {
     func execute(_ request: ExecRequest, _ live: LiveContainer) async -> Int32 {
         let timer = Task {
             // A client that never comes must not leave a command waiting for ever.
-            if await !connected.wait(ContainerService.connectTimeout) { hangUp() }
+            if await !connected.wait(ContainerService.connectTimeout), !Task.isCancelled { hangUp() }
         }
         defer { timer.cancel() }
         let code: Int32
@@ -123,7 +126,8 @@ final class ClientSession: Session {
     func run(_ name: String, _ socket: any MessageSocket) async {
         let all = state.withLock { state in
             state.sockets[name] = socket
-            return state.sockets.count >= (interactive ? 1 : 3)
+            state.seen.insert(name)
+            return state.seen.isSuperset(of: streamNames)
         }
         if all { connected.happen() }
         _ = await started.wait()
@@ -144,34 +148,37 @@ final class ClientSession: Session {
         }
         let alone = state.withLock { state in
             state.sockets[name] = nil
-            return state.sockets.isEmpty
+            return state.sockets.isEmpty && state.seen.isSuperset(of: streamNames)
         }
         // A client that has gone altogether leaves nobody to run the command for.
         if alone { hangUp() }
     }
 
     private func output(_ name: String, _ socket: any MessageSocket, _ stream: FileDescriptor?) async {
-        await withTaskGroup(of: Void.self) { group in
+        let clientLeft = await withTaskGroup(of: Bool.self) { group in
             if let stream {
                 group.addTask {
-                    do {
-                        try await StreamPump.send(from: stream, to: socket)
-                    } catch {
-                        // Nobody reads any more: let the command notice when it writes.
-                        if !Task.isCancelled, !self.interactive { stream.close() }
-                    }
+                    let sent: ()? = try? await StreamPump.send(from: stream, to: socket)
+                    return sent == nil && !Task.isCancelled
                 }
-                // The end of the command ends the stream too, once all there was is sent.
-                group.addTask {
-                    _ = await self.exited.wait()
-                    if let occurrence = self.flushed[name] { await self.waitForOutput(occurrence) }
-                }
-                await group.next()
-                group.cancelAll()
-            } else {
-                _ = await exited.wait()
             }
+            group.addTask {
+                // The end of the command ends the stream too, once all there was is sent.
+                _ = await self.exited.wait()
+                if let occurrence = self.flushed[name], stream != nil { await self.waitForOutput(occurrence) }
+                return false
+            }
+            if !interactive {
+                group.addTask {
+                    await StreamPump.drain(socket)
+                    return !Task.isCancelled
+                }
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? false
         }
+        // Nobody reads any more: the command notices when it writes.
+        if clientLeft, !interactive { stream?.close() }
         try? await socket.sendEnd()
         flushed[name]?.happen()
     }

@@ -1,3 +1,4 @@
+import ApusCore
 import HTTPTypes
 import HummingbirdCore
 import Logging
@@ -15,6 +16,7 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
     enum Negotiated: Sendable {
         case webSocket(WebSocketConnection.Channel, WebSocketHandler)
         case http(NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>)
+        case refused(NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>, ServiceError)
     }
 
     struct Value: ServerChildChannelValue {
@@ -26,20 +28,15 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
     static let maxFrameSize = 4 << 20
 
     let responder: Responder
-    /// What a request for a websocket leads to; nil to let the responder refuse it.
-    let webSocket: @Sendable (_ target: String) async -> WebSocketHandler?
+    /// What a request for a websocket leads to.
+    let webSocket: @Sendable (_ target: String) async throws(ServiceError) -> WebSocketHandler
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
+            let refusal = NIOLoopBoundBox<ServiceError?>(nil, eventLoop: channel.eventLoop)
             let upgrader = NIOTypedWebSocketServerUpgrader<Negotiated>(
                 maxFrameSize: Self.maxFrameSize,
-                shouldUpgrade: { channel, head in
-                    // The handler found here is kept on the channel until the pipeline is rebuilt.
-                    channel.eventLoop.makeFutureWithTask { await webSocket(head.uri) }.flatMap { handler in
-                        guard let handler else { return channel.eventLoop.makeSucceededFuture(nil) }
-                        return channel.pipeline.addHandler(HandlerBox(handler)).map { HTTPHeaders() }
-                    }
-                },
+                shouldUpgrade: { channel, head in shouldUpgrade(channel, head.uri, refusal) },
                 upgradePipelineHandler: { channel, _ in
                     channel.eventLoop.makeCompletedFuture {
                         let box = try channel.pipeline.syncOperations.handler(type: HandlerBox.self)
@@ -53,13 +50,8 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
                 upgraders: [upgrader],
                 notUpgradingCompletionHandler: { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
-                        try channel.pipeline.syncOperations.addHandler(
-                            HTTPConnectionStateHandler(idleTimeout: .seconds(300), logger: logger))
-                        return .http(
-                            try NIOAsyncChannel(
-                                wrappingChannelSynchronously: channel,
-                                configuration: .init(isOutboundHalfClosureEnabled: true)))
+                        let http = try Self.http(channel, logger)
+                        return refusal.value.map { .refused(http, $0) } ?? .http(http)
                     }
                 })
             var configuration = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade)
@@ -79,11 +71,54 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
         do {
             switch try await value.negotiated.get() {
             case .http(let channel): await handleHTTP(asyncChannel: channel, logger: logger)
+            case .refused(let channel, let error): try await refuse(channel, error)
             case .webSocket(let channel, let handler): await WebSocketConnection.run(channel, handler)
             }
         } catch {
             logger.debug("connection ended before a request", metadata: ["reason": "\(error)"])
             try? await value.channel.close()
+        }
+    }
+
+    /// Asks what the websocket is for; the answer is kept on the channel until the pipeline is rebuilt.
+    private func shouldUpgrade(
+        _ channel: any Channel, _ target: String, _ refusal: NIOLoopBoundBox<ServiceError?>
+    ) -> EventLoopFuture<HTTPHeaders?> {
+        channel.eventLoop.makeFutureWithTask { () -> Result<WebSocketHandler, ServiceError> in
+            do throws(ServiceError) {
+                return .success(try await webSocket(target))
+            } catch {
+                return .failure(error)
+            }
+        }.flatMap { decision in
+            switch decision {
+            case .success(let handler):
+                return channel.pipeline.addHandler(HandlerBox(handler)).map { HTTPHeaders() }
+            case .failure(let error):
+                refusal.value = error
+                return channel.eventLoop.makeSucceededFuture(nil)
+            }
+        }
+    }
+
+    private static func http(
+        _ channel: any Channel, _ logger: Logger
+    ) throws -> NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart> {
+        try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
+        try channel.pipeline.syncOperations.addHandler(
+            HTTPConnectionStateHandler(idleTimeout: .seconds(300), logger: logger))
+        return try NIOAsyncChannel(
+            wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
+    }
+
+    /// Answers a request for a websocket that is not to be had. The request itself was used up by the negotiation.
+    private func refuse(
+        _ channel: NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>, _ error: ServiceError
+    ) async throws {
+        try await channel.executeThenClose { _, outbound in
+            var reply = Reply.error(error.code.rawValue, error.message)
+            reply.headers[.connection] = "close"
+            try await ResponseWriter(outbound: outbound).write(response: reply.head, body: reply.body)
         }
     }
 }

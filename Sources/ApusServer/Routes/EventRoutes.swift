@@ -17,10 +17,12 @@ struct EventRoutes {
     }
 
     /// What a request for events leads to. Without a type, operations and logging come, as in LXD, and lifecycle.
-    func webSocket(types: String?) -> WebSocketHandler? {
+    func webSocket(types: String?) throws(ServiceError) -> WebSocketHandler {
         let names = (types ?? "").split(separator: ",").map(String.init)
         let kinds = names.compactMap { EventHub.Kind(rawValue: $0) }
-        guard kinds.count == names.count else { return nil }
+        guard kinds.count == names.count else {
+            throw .badRequest("Unknown type of events; use operation, lifecycle or logging")
+        }
         let wanted = kinds.isEmpty ? Set(EventHub.Kind.allCases) : Set(kinds)
         // Listening begins before the client hears of the upgrade: what it starts next it will hear of.
         let events = daemon.events.listen(wanted)

@@ -30,25 +30,16 @@ struct OperationRoutes {
                         try request.path("id"), timeout: seconds < 0 ? nil : .seconds(min(seconds, 86_400))))
             },
             Route(.get, "/1.0/operations/{id}/websocket", "Connect one of an operation's websockets") { request in
-                let id = try request.path("id")
-                _ = try operations.sockets(id)
-                guard request.query["secret"].map({ !$0.isEmpty }) ?? false else {
-                    throw ServiceError.badRequest("The websocket's secret is missing")
-                }
-                // A request that gets here did not ask for a websocket, or has a secret that opens none.
-                guard request.request.headers[.upgrade] == nil else {
-                    throw ServiceError(.forbidden, "not authorized")
-                }
-                throw ServiceError.badRequest("This is a websocket; connect with an upgrade request")
+                _ = try operations.sockets(try request.path("id"))
+                throw ServiceError.badRequest("This is a websocket; connect with an upgrade request and its secret")
             },
         ]
     }
 
     /// What a request for a websocket of an operation leads to.
-    func webSocket(_ id: String, secret: String) -> WebSocketHandler? {
-        guard let sockets = try? operations.sockets(id), let name = try? sockets.claim(secret: secret) else {
-            return nil
-        }
+    func webSocket(_ id: String, secret: String) throws(ServiceError) -> WebSocketHandler {
+        let sockets = try operations.sockets(id)
+        let name = try sockets.claim(secret: secret)
         return { connection in await sockets.run(name, connection) }
     }
 }
