@@ -109,12 +109,6 @@ public final class OperationService: Sendable {
             state.nextWaiter += 1
             return state.nextWaiter
         }
-        let timer = timeout.map { timeout in
-            Task { [self] in
-                try await Task.sleep(for: timeout)
-                resumeWaiter(id, waiter)
-            }
-        }
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let ended = state.withLock { state in
@@ -125,12 +119,17 @@ public final class OperationService: Sendable {
                     state.entries[id] = entry
                     return false
                 }
-                if ended { continuation.resume() }
+                if ended { return continuation.resume() }
+                guard let timeout else { return }
+                // Begun only now: a timer that fired before anyone waited would be lost.
+                Task {
+                    try await Task.sleep(for: timeout)
+                    resumeWaiter(id, waiter)
+                }
             }
         } onCancel: {
             resumeWaiter(id, waiter)
         }
-        timer?.cancel()
         return (try? get(id)) ?? operation
     }
 

@@ -60,9 +60,10 @@ extension ContainerService {
                 // Standing still for the second pass, so that files agree with each other.
                 try await live.cgroup.setFrozen(true)
                 let outcome: Result<Void, any Error>
-                do { outcome = .success(try await files.finish()) } catch { outcome = .failure(error) }
+                do { outcome = .success(try await files.update()) } catch { outcome = .failure(error) }
                 await live.thaw()
                 try outcome.get()
+                try await files.commit()
             } else {
                 try await driver.copy(.container(name), to: volume)
             }
@@ -84,11 +85,13 @@ extension ContainerService {
         try Files.makeDirectories(context.directory.checkpoints(name), mode: 0o700)
         try Files.makeDirectories(context.directory.snapshotStates(name), mode: 0o700)
         try await files.begin()
-        return try await checkpointer.dump(
+        let result = try await checkpointer.dump(
             subject(live), into: context.directory.snapshotState(name, snapshot),
             options: CheckpointOptions(leaveRunning: true, logFile: logFile(name, "criu-dump")),
-            onFrozen: { await files.startFinishing() }, whileFrozen: { try await files.finish() },
+            onFrozen: { await files.startUpdate() }, whileFrozen: { try await files.update() },
             progress: { Self.report($0, handle) })
+        try await files.commit()
+        return result
     }
 }
 
@@ -115,7 +118,7 @@ actor FileSnapshot {
     private let container: String
     private let name: String
     private var session: (any SnapshotSession)?
-    private var finishing: Task<Void, any Error>?
+    private var updating: Task<Void, any Error>?
 
     init(driver: any StorageDriver, container: String, name: String) {
         self.driver = driver
@@ -127,33 +130,28 @@ actor FileSnapshot {
     func begin() async throws { session = try await driver.beginSnapshot(of: container, named: name) }
 
     /// Begins the second pass: the container stands still now.
-    func startFinishing() {
-        finishing = Task { try await finishOnce() }
+    func startUpdate() {
+        guard let session else { return }
+        updating = Task { _ = try await session.update() }
     }
 
     /// Ends the second pass. The container may run on after this.
-    func finish() async throws {
-        if finishing == nil { startFinishing() }
-        let task = finishing
-        finishing = nil
+    func update() async throws {
+        if updating == nil { startUpdate() }
+        let task = updating
+        updating = nil
         try await task?.value
     }
 
-    private func finishOnce() async throws {
-        if session == nil {
-            // An earlier attempt of the dump failed after this half was done: its files are of another instant.
-            let volume = Volume.snapshot(container: container, name: name)
-            if driver.exists(volume) { try await driver.delete(volume) }
-            try await begin()
-        }
-        let session = self.session
-        self.session = nil
-        try await session?.finish()
+    /// Makes what was copied the snapshot.
+    func commit() async throws {
+        try await session?.commit()
+        session = nil
     }
 
     /// Gives it up.
     func cancel() async {
-        _ = try? await finishing?.value
+        _ = try? await updating?.value
         await session?.cancel()
         session = nil
     }

@@ -68,22 +68,21 @@ final class Occurrence: Sendable {
             state.next += 1
             return state.next
         }
-        let timer = timeout.map { timeout in
-            Task {
-                try await Task.sleep(for: timeout)
-                giveUp(id)
-            }
-        }
-        defer { timer?.cancel() }
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let now: Bool? = state.withLock { state in
                     if state.happened { return true }
-                    if Task.isCancelled { return false }
+                    if Task.isCancelled || timeout == .zero { return false }
                     state.waiters[id] = continuation
                     return nil
                 }
-                if let now { continuation.resume(returning: now) }
+                if let now { return continuation.resume(returning: now) }
+                guard let timeout else { return }
+                // Begun only now: a timer that fired before anyone waited would be lost.
+                Task {
+                    try await Task.sleep(for: timeout)
+                    giveUp(id)
+                }
             }
         } onCancel: {
             giveUp(id)
