@@ -51,6 +51,8 @@ public enum CRIUDiagnosis {
             pattern: "Can't dump half of stream unix connection", sentence: "a local socket is connected to a program outside of the container, such as an exec session; end that session or try again", isTransient: true),
         Entry(
             pattern: "Runaway net ns", sentence: "a network namespace was going away; try again", isTransient: true),
+        Entry(
+            pattern: "Resource temporarily unavailable", sentence: "a file could not be opened because others were just being renamed; try again", isTransient: true),
         // Namespaces.
         Entry(pattern: "Can't dump nested uts namespace", sentence: nested("host name")),
         Entry(pattern: "Can't dump nested ipc namespace", sentence: nested("IPC")),

@@ -24,8 +24,8 @@ public struct CRIUService: Sendable {
     public func dump(
         _ options: CRIUDumpOptions, onNotification handler: @escaping Handler = { _ in }
     ) async throws -> CRIUDumpStatistics {
-        try await run { session in
-            try session.dump(options) { notification in try Self.wait(notification, handler) }
+        try await run { session, criu in
+            try session.dump(options) { notification in try criu.serve(notification, handler) }
         }
     }
 
@@ -33,24 +33,24 @@ public struct CRIUService: Sendable {
     public func restore(
         _ options: CRIURestoreOptions, onNotification handler: @escaping Handler = { _ in }
     ) async throws -> (pid: Int32, statistics: CRIURestoreStatistics?) {
-        try await run { session in
-            try session.restore(options) { notification in try Self.wait(notification, handler) }
+        try await run { session, criu in
+            try session.restore(options) { notification in try criu.serve(notification, handler) }
         }
     }
 
     /// Asks CRIU for its version.
     public func version() async throws -> CRIUVersion {
-        try await run { try $0.version() }
+        try await run { session, _ in try session.version() }
     }
 
     /// Asks what CRIU and the kernel can do together.
     public func features() async throws -> CRIUFeatures {
-        try await run { try $0.features() }
+        try await run { session, _ in try session.features() }
     }
 
     /// Runs a session in a thread of its own.
     private func run<Value: Sendable>(
-        _ body: @escaping @Sendable (CRIUSession) throws -> Value
+        _ body: @escaping @Sendable (CRIUSession, RunningCRIU) throws -> Value
     ) async throws -> Value {
         let criu = RunningCRIU()
         let installation = installation
@@ -62,25 +62,13 @@ public struct CRIUService: Sendable {
                         with: Result {
                             let session = try CRIUSession(installation, launch: launch)
                             try criu.started(session.process)
-                            return try body(session)
+                            return try body(session, criu)
                         })
                 }
             }
         } onCancel: {
             criu.cancel()
         }
-    }
-
-    /// Blocks CRIU's thread until the caller's asynchronous handler is done.
-    private static func wait(_ notification: CRIUNotification, _ handler: @escaping Handler) throws {
-        let done = DispatchSemaphore(value: 0)
-        let failure = Guarded<(any Error)?>(nil)
-        Task {
-            do { try await handler(notification) } catch { failure.set(error) }
-            done.signal()
-        }
-        done.wait()
-        if let error = failure.get() { throw error }
     }
 }
 
@@ -89,6 +77,7 @@ private final class RunningCRIU: Sendable {
     private struct State {
         var cancelled = false
         var process: ProcessDescriptor?
+        var handler: Task<Void, Never>?
     }
 
     private let state = Mutex(State())
@@ -102,11 +91,29 @@ private final class RunningCRIU: Sendable {
         if cancelled { throw CancellationError() }
     }
 
-    /// Ends CRIU, now or as soon as it starts.
+    /// Blocks CRIU's thread until the caller's asynchronous handler is done.
+    func serve(_ notification: CRIUNotification, _ handler: @escaping CRIUService.Handler) throws {
+        let done = DispatchSemaphore(value: 0)
+        let failure = Guarded<(any Error)?>(nil)
+        let task = Task {
+            do { try await handler(notification) } catch { failure.set(error) }
+            done.signal()
+        }
+        let cancelled = state.withLock { state in
+            state.handler = task
+            return state.cancelled
+        }
+        if cancelled { task.cancel() }
+        done.wait()
+        if let error = failure.get() { throw error }
+    }
+
+    /// Ends CRIU, now or as soon as it starts, and tells a handler that is at work.
     func cancel() {
         state.withLock { state in
             state.cancelled = true
             _ = state.process?.signal(SIGKILL)
+            state.handler?.cancel()
         }
     }
 }

@@ -33,22 +33,46 @@ public struct ContainerRestore {
         try cgroups.makeTree()
         try RootFileSystem.mount(spec)
 
-        let session = try CRIUSession(try .locate(), launch: launch(record, cgroups))
-        if let procs = cgroups.waitingRoomProcs { try Files.poke(procs, "\(session.process.pid)") }
-        var steps = RestoreSteps(record: record, cgroups: cgroups, criu: session.process.pid)
         let tuning = HostTuning.expediteRCU()
         defer { tuning?.undo() }
-        do {
-            let result = try session.restore(criuOptions(record, cgroups)) { notification in
-                try steps.handle(notification) { pid in
+        var attempt = 1
+        while true {
+            var isHeld = false
+            do {
+                return try restore(record, cgroups) { pid in
+                    isHeld = true
                     tuning?.undo()
                     try hold(pid)
                 }
+            } catch let error as CRIUError
+                where !isHeld && attempt < Self.attempts && CRIUDiagnosis.isTransient(error.logLines)
+            {
+                attempt += 1
+            } catch {
+                throw failure(error)
+            }
+        }
+    }
+
+    /// How often a restore is tried when something passing was in the way.
+    private static let attempts = 5
+
+    /// One try. After a failure no process of it is left.
+    private func restore(
+        _ record: CheckpointRecord, _ cgroups: RestoreCgroups, hold: (Int32) throws -> Void
+    ) throws -> RestoredContainer {
+        let session = try CRIUSession(try .locate(), launch: launch(record, cgroups))
+        if let procs = cgroups.waitingRoomProcs { try Files.poke(procs, "\(session.process.pid)") }
+        var steps = RestoreSteps(record: record, cgroups: cgroups, criu: session.process.pid)
+        do {
+            let result = try session.restore(criuOptions(record, cgroups)) { notification in
+                try steps.handle(notification, hold: hold)
             }
             cgroups.removeWaitingRoom()
             return RestoredContainer(initPID: result.pid, console: steps.console)
         } catch {
-            throw failure(error)
+            steps.endProcesses()
+            throw error
         }
     }
 

@@ -39,6 +39,14 @@ struct RestoreSteps {
         }
     }
 
+    /// Ends what was restored and waits for its end. Init is our child (CRIU may have killed it already), and the end
+    /// of a process namespace's init is the end of all in it.
+    func endProcesses() {
+        guard initPID > 0, let process = try? ProcessDescriptor(pid: initPID) else { return }
+        process.signal(SIGKILL)
+        _ = try? process.waitBlocking()
+    }
+
     /// The console is the first terminal of the container's devpts. Masters of others belonged to sessions
     /// that are gone: closed, their programs see a hang-up.
     private mutating func keepIfConsole(_ master: FileDescriptor) {
