@@ -49,11 +49,15 @@ extension Client {
         }
     }
 
-    private enum Part: Sendable {
-        case ended(ApusAPI.Operation)
+    private enum Stream: Sendable {
         case outputDone
         case inputDone
-        case broke(any Error)
+    }
+
+    private enum Part: Sendable {
+        case ended(ApusAPI.Operation)
+        case done(Stream)
+        case broke(Stream, ClientError)
     }
 
     /// Carries the websockets of an operation until it has ended and all output is through.
@@ -74,14 +78,14 @@ extension Client {
             defer { tasks.cancelAll() }
             tasks.addTask { .ended(try await waitForEnd(of: operation)) }
             tasks.addTask {
-                await Self.part(.inputDone) {
+                try await Self.part(.inputDone) {
                     try await connect("control") { try await Self.carry(streams.control(), to: $0) }
                 }
             }
             var outputs = interactive ? 1 : 2
             if interactive {
                 tasks.addTask {
-                    await Self.part(.outputDone) {
+                    try await Self.part(.outputDone) {
                         try await connect("0") { socket in
                             try await Self.converse(socket, streams, endsWithInput: endsWithInput)
                         }
@@ -89,34 +93,37 @@ extension Client {
                 }
             } else {
                 tasks.addTask {
-                    await Self.part(.inputDone) {
+                    try await Self.part(.inputDone) {
                         try await connect("0") { try await Self.carryInput(streams, to: $0) }
                     }
                 }
                 tasks.addTask {
-                    await Self.part(.outputDone) {
+                    try await Self.part(.outputDone) {
                         try await connect("1") { try await Self.carry($0, to: streams.output) }
                     }
                 }
                 tasks.addTask {
-                    await Self.part(.outputDone) {
+                    try await Self.part(.outputDone) {
                         try await connect("2") { try await Self.carry($0, to: streams.errors) }
                     }
                 }
             }
             var result: ApusAPI.Operation?
-            var trouble: (any Error)?
+            var trouble: ClientError?
             while let part = try await tasks.next() {
                 switch part {
                 case .ended(let operation): result = operation
-                case .outputDone:
+                case .done(.outputDone):
                     outputs -= 1
                     if endsWithInput { return result ?? operation }
-                case .inputDone: continue
-                case .broke(let error):
-                    // A stream that could not be opened: the end of the operation tells why, if it has one.
+                case .done(.inputDone): continue
+                case .broke(.outputDone, let error):
+                    // The end of the operation tells why, if it has something to tell.
                     trouble = trouble ?? error
-                    outputs = 0
+                    outputs -= 1
+                case .broke:
+                    // A command need not read its input, nor be there still when a signal comes.
+                    continue
                 }
                 if let result, outputs <= 0 {
                     // A command that failed has told enough; one that succeeded must not lose its output in silence.
@@ -130,14 +137,15 @@ extension Client {
         }
     }
 
-    private static func part(_ done: Part, _ body: () async throws -> Void) async -> Part {
+    /// Runs one stream. Trouble with the connection is a part of the result; trouble of the caller's is thrown.
+    private static func part(_ stream: Stream, _ body: () async throws -> Void) async throws -> Part {
         do {
             try await body()
-            return done
+            return .done(stream)
         } catch is CancellationError {
-            return done
-        } catch {
-            return .broke(error)
+            return .done(stream)
+        } catch let error as ClientError {
+            return .broke(stream, error)
         }
     }
 }

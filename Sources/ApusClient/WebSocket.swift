@@ -52,11 +52,12 @@ public struct WebSocketMessages: AsyncSequence, Sendable {
         Iterator(frames: inbound.makeAsyncIterator(), outbound: outbound)
     }
 
-    /// Reads messages one after another.
+    /// Reads messages one after another. A connection that ends without a goodbye is an error: something may be missing.
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate var frames: NIOAsyncChannelInboundStream<WebSocketFrame>.AsyncIterator
         fileprivate let outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
         private var assembler = WebSocketAssembler()
+        private var closed = false
 
         fileprivate init(
             frames: NIOAsyncChannelInboundStream<WebSocketFrame>.AsyncIterator,
@@ -68,22 +69,23 @@ public struct WebSocketMessages: AsyncSequence, Sendable {
 
         /// The next message; nil once the daemon has closed the websocket.
         public mutating func next() async throws -> WebSocketMessage? {
-            while let frame = try await nextFrame() {
+            while !closed, let frame = try await nextFrame() {
                 switch try assembler.receive(frame) {
                 case .deliver(let message): return message
                 case .pong(let bytes): try? await outbound.write(WebSocket.frame(.pong, bytes))
                 case .nothing: continue
-                case .close: return nil
+                case .close: closed = true
                 }
             }
-            return nil
+            if closed || Task.isCancelled { return nil }
+            throw ClientError(.broken, "the connection to apusd ended too early")
         }
 
         private mutating func nextFrame() async throws -> WebSocketFrame? {
             do {
                 return try await frames.next()
-            } catch is any NIOConnectionTrouble {
-                return nil
+            } catch let error as any NIOConnectionTrouble {
+                throw ClientError(.broken, "the connection to apusd broke: \(error)")
             }
         }
     }
@@ -93,57 +95,24 @@ extension Transport {
     /// The largest frame that is taken from the daemon.
     static let largestFrame = 16 << 20
 
-    private enum Upgrade: Sendable {
-        case open(NIOAsyncChannel<WebSocketFrame, WebSocketFrame>)
-        case refused(HTTPChannel)
-    }
-
     /// Opens a websocket for as long as `body` runs.
     package func webSocket<Output: Sendable>(
         _ request: Request, body: @escaping @Sendable (WebSocket) async throws -> Output
     ) async throws -> Output {
-        var head = head(for: request)
-        head.headers.replaceOrAdd(name: "Content-Length", value: "0")
-        let requestHead = head
-        let upgrade: EventLoopFuture<Upgrade> = try await connect { channel in
+        let head = head(for: request)
+        let frames = try await connect { channel in
             channel.eventLoop.makeCompletedFuture {
-                let upgrader = NIOTypedWebSocketClientUpgrader<Upgrade>(
-                    maxFrameSize: Self.largestFrame, enableAutomaticErrorHandling: false
-                ) { channel, _ in
-                    channel.eventLoop.makeCompletedFuture {
-                        .open(try NIOAsyncChannel(wrappingChannelSynchronously: channel))
-                    }
-                }
-                let configuration = NIOTypedHTTPClientUpgradeConfiguration(
-                    upgradeRequestHead: requestHead, upgraders: [upgrader]
-                ) { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        .refused(try NIOAsyncChannel(wrappingChannelSynchronously: channel))
-                    }
-                }
-                var pipeline = NIOUpgradableHTTPClientPipelineConfiguration(
-                    upgradeConfiguration: configuration)
-                // A quick daemon's first frames come in one piece with the end of its HTTP answer.
-                pipeline.leftOverBytesStrategy = .forwardBytes
-                return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
-                    configuration: pipeline)
+                let result = channel.eventLoop.makePromise(of: WebSocketHandshake.Frames.self)
+                try channel.pipeline.syncOperations.addHandler(
+                    WebSocketHandshake(request: head, result: result))
+                return result.futureResult
             }
-        }
-        switch try await upgrade.get() {
-        case .open(let channel):
-            return try await channel.executeThenClose { inbound, outbound in
-                let socket = WebSocket(inbound: inbound, outbound: outbound)
-                let result = try await body(socket)
-                await socket.close()
-                return result
-            }
-        case .refused(let channel):
-            throw try await channel.executeThenClose { inbound, _ in
-                var parts = inbound.makeAsyncIterator()
-                let head = try await ReplyHead(reading: &parts)
-                let body = try await ReplyBody(parts: parts).collect(limit: 1 << 20)
-                return Client.refusal(status: head.status, body: body)
-            }
+        }.get()
+        return try await frames.executeThenClose { inbound, outbound in
+            let socket = WebSocket(inbound: inbound, outbound: outbound)
+            let result = try await body(socket)
+            await socket.close()
+            return result
         }
     }
 }

@@ -66,6 +66,8 @@ struct SessionTests {
                     for try await _ in frames {}
                 case let uri where uri.hasSuffix("secret=s2"):
                     try await writer.bytes("err")
+                    try await writer.write(
+                        WebSocketFrame(fin: true, opcode: .connectionClose, data: ByteBuffer()))
                 default:
                     for try await _ in frames {}
                 }
@@ -96,7 +98,7 @@ struct SessionTests {
                     }
                     if uri.hasSuffix("s0"), frame.opcode == .binary {
                         try await writer.bytes(frame.unmaskedData)
-                        return
+                        try await writer.text("")
                     }
                 }
             })
@@ -128,6 +130,35 @@ struct SessionTests {
             await #expect(throws: ClientError(.operationFailed, "the container was stopped")) {
                 try await Client(.unixSocket(path: path)).exec(
                     ExecPost(command: ["true"]), in: "c1", streams: Collected().streams())
+            }
+        }
+    }
+
+    @Test func nothingIsLostWhenTheDaemonIsQuick() async throws {
+        // The first frames often come in one piece with the answer that opens the websocket.
+        let server = TestServer(
+            answer: { seen in
+                if seen.method == .POST {
+                    return .operation(Self.operation(#""status_code":103,"metadata":{"fds":{\#(Self.fds)}}"#))
+                }
+                return .sync(Self.operation(#""status_code":200,"metadata":{"return":0}"#))
+            },
+            socket: { uri, _, writer in
+                guard uri.hasSuffix("s1") || uri.hasSuffix("s2") else { return }
+                try await writer.write(
+                    contentsOf: [
+                        WebSocketFrame(fin: true, opcode: .binary, data: ByteBuffer(string: "hi")),
+                        WebSocketFrame(fin: true, opcode: .text, data: ByteBuffer()),
+                    ])
+            })
+        try await server.run { path in
+            for _ in 0..<50 {
+                let collected = Collected()
+                let code = try await Client(.unixSocket(path: path)).exec(
+                    ExecPost(command: ["echo", "hi"]), in: "c1", streams: collected.streams())
+                #expect(code == 0)
+                #expect(collected.outputText == "hi")
+                #expect(collected.errorText == "hi")
             }
         }
     }

@@ -48,3 +48,12 @@ struct WebSocketAssemblerTests {
         }
     }
 }
+
+/// The handshake's proof, with the example of RFC 6455.
+struct WebSocketKeyTests {
+    @Test func theExampleOfTheStandard() {
+        #expect(WebSocketKey.accept(for: "dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+        #expect(WebSocketKey.random().count == 24)
+        #expect(WebSocketKey.random() != WebSocketKey.random())
+    }
+}

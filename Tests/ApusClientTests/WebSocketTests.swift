@@ -50,6 +50,17 @@ struct WebSocketTests {
         }
     }
 
+    @Test func aConnectionThatEndsWithoutGoodbyeIsAnError() async throws {
+        let server = TestServer(socket: { _, _, writer in try await writer.bytes("half") })
+        try await server.run { path in
+            await #expect(throws: ClientError.self) {
+                try await Client(.unixSocket(path: path)).webSocket("/1.0/x") { socket in
+                    for try await _ in socket.messages {}
+                }
+            }
+        }
+    }
+
     @Test func eventsAreDecodedAndNoiseIsSkipped() async throws {
         let server = TestServer(socket: { uri, _, writer in
             #expect(uri == "/1.0/events?type=operation%2Clifecycle")
@@ -57,6 +68,7 @@ struct WebSocketTests {
             try await writer.text(
                 #"{"type":"lifecycle","timestamp":"2026-11-23T02:00:00.5Z","metadata":{"action":"instance-created"}}"#
             )
+            try await writer.write(WebSocketFrame(fin: true, opcode: .connectionClose, data: ByteBuffer()))
         })
         try await server.run { path in
             try await Client(.unixSocket(path: path)).events(types: ["operation", "lifecycle"]) { events in
