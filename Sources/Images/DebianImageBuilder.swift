@@ -21,7 +21,7 @@ struct DebianImageBuilder: Sendable {
         let arguments =
             [
                 "mmdebstrap", "--mode=root", "--format=tar", "--variant=minbase", "--verbose",
-                "--architectures=\(ImageRecipe.debianArchitecture)",
+                "--architectures=\(ImageArchitecture.debian)",
                 "--include=\(Self.packages.joined(separator: ","))", release.suite, "-",
             ] + mirror.sources(for: release)
         let output = try FileDescriptor.pipe()

@@ -75,6 +75,12 @@ public final class ImageImport: Sendable {
             }
             let wasThere = store.exists(actual)
             let metadata = try await ImageArchive.inspect(path, limits: store.limits)
+            guard ImageArchitecture.isSupported(metadata.architecture) else {
+                throw ImageError(
+                    .invalid,
+                    "the image is for \(metadata.architecture) machines; this one runs \(ImageArchitecture.current)"
+                )
+            }
             let place = store.path(of: actual)
             if wasThere {
                 cancel()

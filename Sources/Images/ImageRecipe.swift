@@ -42,7 +42,7 @@ public struct ImageRecipe: Sendable, Hashable {
 
     /// The properties the image will have, but for its date.
     public var properties: [String: String] {
-        var result = ["architecture": Self.debianArchitecture]
+        var result = ["architecture": ImageArchitecture.debian]
         switch kind {
         case .debian(let release):
             result["os"] = "Debian"
@@ -50,10 +50,10 @@ public struct ImageRecipe: Sendable, Hashable {
             result["variant"] = "default"
             if let version = release.version { result["version"] = version }
             result["description"] =
-                "Debian \(release.names.joined(separator: " ")) \(Self.debianArchitecture)"
+                "Debian \(release.names.joined(separator: " ")) \(ImageArchitecture.debian)"
         case .busybox:
             result["os"] = "BusyBox"
-            result["description"] = "BusyBox \(Self.debianArchitecture)"
+            result["description"] = "BusyBox \(ImageArchitecture.debian)"
         }
         return result
     }
@@ -94,29 +94,9 @@ public struct ImageRecipe: Sendable, Hashable {
         all["serial"] = serial
         all["description"] = "\(properties["description"] ?? "") (\(serial))"
         return ImageMetadata(
-            architecture: Self.architecture, creationDate: Int64(now), properties: all, templates: templates)
+            architecture: ImageArchitecture.current, creationDate: Int64(now), properties: all,
+            templates: templates)
     }
 
     private static func twoDigits(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-
-    /// This machine's architecture as the kernel calls it.
-    static var architecture: String {
-        var names = utsname()
-        uname(&names)
-        return withUnsafeBytes(of: names.machine) { bytes in
-            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-        }
-    }
-
-    /// This machine's architecture as Debian calls it.
-    static var debianArchitecture: String {
-        switch architecture {
-        case "x86_64": "amd64"
-        case "aarch64": "arm64"
-        case "i686": "i386"
-        case "armv7l": "armhf"
-        case "ppc64le": "ppc64el"
-        case let other: other
-        }
-    }
 }

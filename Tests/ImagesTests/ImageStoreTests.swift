@@ -28,7 +28,7 @@ struct ImageStoreTests {
             try image.write(to: base + "/image.tar")
             let stored = try await store.importFile(base + "/image.tar")
             #expect(stored.fingerprint == (try Fingerprint.ofFile(base + "/image.tar").0))
-            #expect(stored.metadata.architecture == "x86_64")
+            #expect(stored.metadata.architecture == ImageArchitecture.current)
             #expect(stored.metadata.creationDate == 1_700_000_000)
             #expect(stored.metadata.properties == ["os": "Test"])
             #expect(!stored.wasThere)

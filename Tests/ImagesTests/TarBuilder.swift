@@ -1,4 +1,5 @@
 import Glibc
+import Images
 import LinuxSystem
 
 /// Makes tarballs byte by byte, as no honest program would.
@@ -6,10 +7,13 @@ struct TarBuilder {
     private(set) var bytes: [UInt8] = []
 
     /// A tarball with the metadata that every image has.
-    static func image(_ body: (inout TarBuilder) -> Void) -> TarBuilder {
+    static func image(
+        architecture: String = ImageArchitecture.current, _ body: (inout TarBuilder) -> Void
+    ) -> TarBuilder {
         var tar = TarBuilder()
         tar.file(
-            "metadata.yaml", "architecture: x86_64\ncreation_date: 1700000000\nproperties:\n  os: Test\n")
+            "metadata.yaml",
+            "architecture: \(architecture)\ncreation_date: 1700000000\nproperties:\n  os: Test\n")
         tar.directory("rootfs/")
         body(&tar)
         return tar
