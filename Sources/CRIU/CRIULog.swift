@@ -35,7 +35,11 @@ public enum CRIULog {
     /// Lines CRIU logs as errors though it goes on well.
     private static let harmless = [
         "Can't setup RLIMIT_NOFILE",
-        "ipv4: Address already assigned",
+        "ddress already assigned",
+        "tables-save",
+        "tables-legacy-save",
+        "tables-restore",
+        "tables-legacy-restore",
         "unable to load xtables",
         "cgroupd: recv req error",
         "Dumping FAILED.",

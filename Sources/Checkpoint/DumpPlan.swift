@@ -21,7 +21,9 @@ package struct DumpPlan: Sendable {
         self.networkDefaults = networkDefaults
         recorder = CheckpointRecorder(subject: subject, layout: try .current())
         externalMounts = Self.externalMounts(try MountInfo.of(pid: subject.initPID))
-        emptyNetwork = NetworkSettings.isEmpty(of: subject.initPID)
+        // CRIU: "Unable to dump more than one netns if the --emptyns is set" (services with PrivateNetwork=yes).
+        emptyNetwork =
+            Self.hasOneNetwork(subject.initPID) && NetworkSettings.isEmpty(of: subject.initPID)
         network = emptyNetwork ? try NetworkSettings.read(of: subject.initPID) : nil
         idmap = subject.isPrivileged ? nil : try Self.idmap(of: subject.initPID)
         stopped = Self.stoppedProcesses(subject.initPID)
@@ -43,6 +45,15 @@ package struct DumpPlan: Sendable {
                     mountPoint: mount.mountPoint, key: "dev-\(device)", source: .host(path: "/dev/\(device)"))
             }
             return nil
+        }
+    }
+
+    /// Whether all processes are in the network namespace of init.
+    private static func hasOneNetwork(_ pid: pid_t) -> Bool {
+        let own = try? Files.readLink("/proc/\(pid)/ns/net")
+        return Proc.tree(from: pid).allSatisfy { process in
+            let other = try? Files.readLink("/proc/\(process)/ns/net")
+            return other == nil || other == own
         }
     }
 
