@@ -20,7 +20,7 @@ struct LiveTests {
     @Test func aProcessIsDumpedAndRestored() async throws {
         let directory = try temporaryDirectory()
         defer { try? removeTree(directory) }
-        let child = try Spawn(["/bin/sleep", "1000"]).configured { $0.newSession = true }.start()
+        let child = try Spawn(["/bin/sleep", "100"]).configured { $0.newSession = true }.start()
         defer { _ = child.signal(SIGKILL) }
         let service = CRIUService(try .locate())
 
@@ -36,7 +36,8 @@ struct LiveTests {
             CRIURestoreOptions(imageDirectory: directory, asSibling: true, common: options))
         #expect(restored.pid == child.pid)
         let again = try ProcessDescriptor(pid: restored.pid)
-        #expect(Proc.commandLine(restored.pid) == ["/bin/sleep", "1000"])
+        defer { again.signal(SIGKILL) }
+        #expect(Proc.commandLine(restored.pid) == ["/bin/sleep", "100"])
         again.signal(SIGKILL)
         #expect(try await again.waitForExit() == .signaled(SIGKILL))
     }
@@ -44,7 +45,8 @@ struct LiveTests {
     @Test func aHandlerThatThrowsLeavesTheProcessRunning() async throws {
         let directory = try temporaryDirectory()
         defer { try? removeTree(directory) }
-        let child = try Spawn(["/bin/sleep", "1000"]).configured { $0.newSession = true }.start()
+        let child = try Spawn(["/bin/sleep", "100"]).configured { $0.newSession = true }.start()
+        defer { child.signal(SIGKILL) }
         struct Refusal: Error {}
         let error = await #expect(throws: CRIUError.self) {
             try await CRIUService(.locate()).dump(
@@ -61,7 +63,8 @@ struct LiveTests {
     @Test func cancellingKillsCRIUAndTheProcessGoesOn() async throws {
         let directory = try temporaryDirectory()
         defer { try? removeTree(directory) }
-        let child = try Spawn(["/bin/sleep", "1000"]).configured { $0.newSession = true }.start()
+        let child = try Spawn(["/bin/sleep", "100"]).configured { $0.newSession = true }.start()
+        defer { child.signal(SIGKILL) }
         let service = CRIUService(try .locate())
         let options = options
         let dump = Task {
