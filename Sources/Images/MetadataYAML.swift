@@ -15,7 +15,11 @@ extension ImageMetadata {
         guard let root = node?.mapping else {
             throw ImageError(.invalid, "metadata.yaml of \(image) is not a list of keys and values")
         }
-        guard let architecture = root["architecture"]?.scalar?.string, !architecture.isEmpty else {
+        // Shown to users: a word, not whatever a terminal might take for a command.
+        guard let architecture = root["architecture"]?.scalar?.string,
+            (1...32).contains(architecture.utf8.count),
+            architecture.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        else {
             throw ImageError(.invalid, "metadata.yaml of \(image) does not say for which architecture it is")
         }
         let expiry = root["expiry_date"]?.int.map(Int64.init) ?? 0

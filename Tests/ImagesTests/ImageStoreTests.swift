@@ -136,6 +136,15 @@ struct ImageStoreTests {
         }
     }
 
+    @Test("An image for other machines is refused") func architecture() async throws {
+        try await withStore { store, base in
+            try TarBuilder.image(architecture: "s390y") { _ in }.write(to: base + "/image.tar")
+            #expect(await imageError { _ = try await store.importFile(base + "/image.tar") } == .invalid)
+            #expect(try store.fingerprints().isEmpty)
+            #expect(ImageArchitecture.isSupported(ImageArchitecture.debian))
+        }
+    }
+
     @Test("Templates give a container its name, inside its own files only") func templates() async throws {
         try await Host.withTemporaryDirectory { base in
             let volume = base + "/volume"
