@@ -141,7 +141,8 @@ let package = Package(
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusAPI"], swiftSettings: house),
         .testTarget(
             name: "ApusServerTests",
-            dependencies: ["ApusServer", "ApusCore", "ApusAPI", "ApusClient"], swiftSettings: house),
+            dependencies: ["ApusServer", "ApusCore", "ApusAPI", "LinuxSystem", logging, nioCore, nioWebSocket],
+            swiftSettings: house),
         .testTarget(
             name: "ApusClientTests",
             dependencies: ["ApusClient", "ApusAPI", nioCore, nioHTTP1, nioPosix, nioWebSocket],

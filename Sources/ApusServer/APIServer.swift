@@ -13,7 +13,7 @@ public struct APIServer: Sendable {
     private let daemon: Daemon
     private let group: String
     private let logger: Logger
-    package let router: Router
+    private let router: Router
 
     /// A server for a daemon.
     /// - Parameter group: whose members may connect; if there is no such group, only root may.
@@ -24,13 +24,21 @@ public struct APIServer: Sendable {
         router = Router(Self.routes(daemon), logger: logger)
     }
 
-    /// All routes, for the server and for whoever compares them with the reference.
-    package static func routes(_ daemon: Daemon) -> [Route] {
+    static func routes(_ daemon: Daemon) -> [Route] {
         ServerRoutes(daemon: daemon).routes + InstanceRoutes(daemon: daemon).routes
             + SnapshotRoutes(daemon: daemon).routes + SessionRoutes(daemon: daemon).routes
             + FileRoutes(daemon: daemon).routes + ImageRoutes(daemon: daemon).routes
             + OperationRoutes(daemon: daemon).routes + EventRoutes(daemon: daemon).routes
             + ProfileRoutes(daemon: daemon).routes + PoolRoutes(daemon: daemon).routes
+    }
+
+    /// The table of routes, as docs/reference/rest-api.md has it.
+    package static func reference(_ daemon: Daemon) -> String {
+        var text = "| method | path | what it does |\n|---|---|---|\n"
+        for route in routes(daemon) {
+            text += "| \(route.method.rawValue) | `\(route.pattern)` | \(route.summary) |\n"
+        }
+        return text
     }
 
     /// Serves until the task is cancelled.
@@ -42,6 +50,7 @@ public struct APIServer: Sendable {
             responder: { request, writer, _ in
                 let response = await router.respond(to: request)
                 try await writer.write(response: response.head, body: response.body)
+                if response.headers[.connection] == "close" { throw CloseConnection() }
             },
             webSocket: { [daemon] target throws(ServiceError) in try Self.webSocket(target, daemon) })
         let server = channel.server(
@@ -79,6 +88,9 @@ public struct APIServer: Sendable {
         throw .notFound("not found")
     }
 }
+
+/// Ends a connection after its reply.
+private struct CloseConnection: Error {}
 
 /// The socket's file: bound where nobody else can reach it, given to its group, and only then put in its place.
 private struct SocketFile: Sendable {

@@ -5,7 +5,8 @@ import Storage
 
 extension ContainerService {
     /// Makes a container.
-    public func create(_ post: InstancesPost) throws -> ApusAPI.Operation {
+    public func create(_ post: InstancesPost) async throws -> ApusAPI.Operation {
+        if post.source.type == "image" { try await images.check(post.source) }
         let name = post.name.isEmpty ? freeName() : post.name
         try Names.checkInstance(name)
         guard post.type.isEmpty || post.type == "container" else {
@@ -40,8 +41,7 @@ extension ContainerService {
 
     private func checkSource(_ source: InstanceSource) throws {
         switch source.type {
-        case "none": break
-        case "image": try images.check(source)
+        case "none", "image": break
         case "copy": _ = try copySource(source.source)
         case "": throw ServiceError.badRequest("Say where the container's files come from: the source has no type")
         default: throw ServiceError.badRequest("Unknown source type \"\(source.type)\"")

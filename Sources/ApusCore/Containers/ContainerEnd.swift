@@ -10,12 +10,13 @@ extension ContainerService {
         Task {
             let end = try? await live.connection.ended()
             await self.ended(live, name, end)
-            live.ended.happen()
         }
     }
 
     /// A generation has ended: by itself, because it was told to, or because its runtime died (`end` is nil).
-    private func ended(_ live: LiveContainer, _ name: String, _ end: InitEnd?) async {
+    /// Whoever learns of it first says so; again does nothing.
+    func ended(_ live: LiveContainer, _ name: String, _ end: InitEnd?) async {
+        defer { live.ended.happen() }
         // The name may have changed meanwhile, or another generation taken its place.
         guard let entry = entries.values.first(where: { $0.live === live }) else {
             try? await RuntimeCleanup.remove(live.spec)

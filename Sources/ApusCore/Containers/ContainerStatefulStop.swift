@@ -37,7 +37,7 @@ extension ContainerService {
             record.stateTakenAt = .now()
             record.stateSize = result.record.size
         }
-        if await !live.ended.wait(.seconds(10)) { try await kill(live) }
+        if await !live.ended.wait(.seconds(5)) { try await kill(live) }
         tell("instance-stopped", name, ["stateful": true])
     }
 

@@ -70,13 +70,10 @@ extension ContainerService {
         } catch {
             try await RuntimeCleanup.remove(live.spec)
         }
-        if await live.ended.wait(.seconds(10)) { return }
+        if await live.ended.wait(.seconds(5)) { return }
         // A runtime that does not end by itself is taken away with all it holds.
         try await RuntimeCleanup.remove(live.spec)
-        guard await live.ended.wait(.seconds(20)) else {
-            throw ServiceError.failure(
-                "Processes of \"\(live.spec.name)\" do not end even when killed; look for tasks in state D on the host")
-        }
+        await ended(live, live.spec.name, .killed(SIGKILL))
     }
 
     /// After a stop that a user asked for: it stays stopped, and an ephemeral container goes.

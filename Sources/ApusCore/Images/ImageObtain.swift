@@ -9,7 +9,7 @@ extension ImageService {
     static let builtPrefix = "debian/"
 
     /// Refuses a source that cannot lead to an image, before any work begins.
-    nonisolated func check(_ source: InstanceSource) throws {
+    func check(_ source: InstanceSource) throws {
         switch source.protocol {
         case "":
             guard source.server.isEmpty else {
@@ -18,6 +18,7 @@ extension ImageService {
             guard !source.alias.isEmpty || !source.fingerprint.isEmpty else {
                 throw ServiceError.badRequest("Say which image: by alias or fingerprint")
             }
+            try checkArchitecture(try local(source))
         case "debian":
             _ = try recipe(source.alias)
         default:
@@ -31,18 +32,34 @@ extension ImageService {
         var record: ImageRecord
         if source.protocol == "debian" {
             record = try await build(source.alias, refresh: false, handle)
-        } else if !source.alias.isEmpty {
-            guard let alias = aliases[source.alias] else {
-                throw ServiceError.notFound("There is no image with the alias \"\(source.alias)\"")
-            }
-            record = try find(alias.target)
         } else {
-            record = try find(source.fingerprint)
+            record = try local(source)
         }
+        try checkArchitecture(record)
         record.lastUsedAt = .now()
         try context.store.update(record)
         images[record.fingerprint] = record
         return record
+    }
+
+    /// The image of the store that a source names.
+    private func local(_ source: InstanceSource) throws -> ImageRecord {
+        guard !source.alias.isEmpty else { return try find(source.fingerprint) }
+        guard let alias = aliases[source.alias] else {
+            throw ServiceError.notFound("There is no image with the alias \"\(source.alias)\"")
+        }
+        return try find(alias.target)
+    }
+
+    /// Refuses an image that this machine cannot run.
+    private func checkArchitecture(_ image: ImageRecord) throws {
+        let machine = Machine.names.architecture
+        let debianNames = ["amd64": "x86_64", "arm64": "aarch64"]
+        let wanted = debianNames[image.architecture] ?? image.architecture
+        guard wanted.isEmpty || wanted == machine else {
+            throw ServiceError.badRequest(
+                "Image \(image.fingerprint.prefix(12)) is for \(image.architecture); this machine runs \(machine)")
+        }
     }
 
     /// Unpacks an image into a pool, unless that was done before.

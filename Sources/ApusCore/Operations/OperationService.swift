@@ -95,7 +95,8 @@ public final class OperationService: Sendable {
         guard let entry = state.withLock({ $0.entries[id] }) else {
             throw ServiceError.notFound("Operation not found")
         }
-        guard let sockets = entry.sockets, !entry.operation.state.isFinal else {
+        // Also after its end: a quick command may be done before its client has connected them all.
+        guard let sockets = entry.sockets else {
             throw ServiceError.badRequest("This operation has no websocket to connect to")
         }
         return sockets
@@ -177,7 +178,7 @@ public final class OperationService: Sendable {
     }
 
     private func finish(_ id: String, _ code: StatusCode, members: [String: JSONValue] = [:], error: String = "") {
-        let ended: (Operation, [CheckedContinuation<Void, Never>], SocketSet?)? = state.withLock { state in
+        let ended: (Operation, [CheckedContinuation<Void, Never>])? = state.withLock { state in
             guard var entry = state.entries[id] else { return nil }
             var metadata = entry.operation.metadata?.objectValue ?? [:]
             metadata["apus_progress"] = nil
@@ -191,12 +192,11 @@ public final class OperationService: Sendable {
             entry.task = nil
             entry.cancel = nil
             state.entries[id] = entry
-            return (entry.operation, waiters, entry.sockets)
+            return (entry.operation, waiters)
         }
-        guard let (operation, waiters, sockets) = ended else { return }
+        guard let (operation, waiters) = ended else { return }
         events.publish(.operation, operation)
         for waiter in waiters { waiter.resume() }
-        sockets?.close()
         Task { [weak self] in
             try? await Task.sleep(for: Self.retention)
             self?.forget(id)

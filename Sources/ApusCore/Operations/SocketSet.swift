@@ -8,11 +8,7 @@ public final class SocketSet: Sendable {
     /// The secrets by the sockets' names ("0", "1", "2", "control").
     public let secrets: [String: String]
     private let handler: Handler
-    private struct State {
-        var connected: Set<String> = []
-        var closed = false
-    }
-    private let state = Mutex(State())
+    private let connected = Mutex<Set<String>>([])
 
     /// Sockets with fresh secrets.
     /// - Parameters:
@@ -29,15 +25,12 @@ public final class SocketSet: Sendable {
         var found: String?
         for (name, expected) in secrets where constantTimeEqual(expected, secret) { found = name }
         guard let found else { throw ServiceError(.forbidden, "not authorized") }
-        let free = state.withLock { !$0.closed && $0.connected.insert(found).inserted }
-        guard free else {
-            throw ServiceError(.forbidden, "This websocket is connected already, or its operation has ended")
+        guard connected.withLock({ $0.insert(found).inserted }) else {
+            throw ServiceError(.forbidden, "This websocket is connected already")
         }
         return found
     }
 
     /// Runs the operation's side of a claimed socket.
     public func run(_ name: String, _ socket: any MessageSocket) async { await handler(name, socket) }
-
-    func close() { state.withLock { $0.closed = true } }
 }

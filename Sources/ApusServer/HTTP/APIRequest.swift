@@ -1,43 +1,45 @@
 import ApusAPI
 import ApusCore
-package import Foundation
+import Foundation
 import HTTPTypes
-package import HummingbirdCore
+import HummingbirdCore
 import NIOCore
 
 /// A request that has found its route.
-package struct APIRequest: Sendable {
+struct APIRequest: Sendable {
     /// The largest JSON body.
-    package static let maxJSON = 1 << 20
+    static let maxJSON = 1 << 20
+    /// How much more than that is read and thrown away before the connection is closed.
+    static let patience = 16 << 20
 
     /// The request itself.
-    package let request: Request
+    let request: Request
     /// The parts of the path that the route names.
-    package let parameters: [String: String]
+    let parameters: [String: String]
     /// The query's parts.
-    package let query: [String: String]
+    let query: [String: String]
     /// "instances" or "containers": what the client calls them, for the URLs in replies.
-    package let collection: String
+    let collection: String
 
     /// A named part of the path.
-    package func path(_ name: String) throws -> String {
+    func path(_ name: String) throws -> String {
         guard let value = parameters[name] else { throw ServiceError.badRequest("The path has no \(name)") }
         return value
     }
 
     /// A header of LXD's own.
-    package func header(_ name: String) -> String? {
+    func header(_ name: String) -> String? {
         HTTPField.Name(name).flatMap { request.headers[$0] }
     }
 
     /// How much of what is listed goes into the reply: 0 names, 1 objects, 2 objects with everything.
-    package var recursion: Int { query["recursion"].flatMap { Int($0) } ?? 0 }
+    var recursion: Int { query["recursion"].flatMap { Int($0) } ?? 0 }
 
     /// The If-Match header.
-    package var ifMatch: String? { request.headers[.ifMatch] }
+    var ifMatch: String? { request.headers[.ifMatch] }
 
     /// The JSON body. Some clients send none, or "null", where all fields are optional.
-    package func json<Value: Decodable>(_ type: Value.Type) async throws -> Value {
+    func json<Value: Decodable>(_ type: Value.Type) async throws -> Value {
         let data = try await body(limit: APIRequest.maxJSON)
         do {
             return try APIJSON.decode(type, from: data.isEmpty || data == Data("null".utf8) ? Data("{}".utf8) : data)
@@ -46,17 +48,18 @@ package struct APIRequest: Sendable {
         }
     }
 
-    /// The whole body, if it is no longer than the limit.
-    package func body(limit: Int) async throws -> Data {
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
-            throw ServiceError(.tooLarge, "The request's body is longer than \(limit) bytes")
-        }
+    /// The whole body, if it is no longer than the limit. What is a little too long is read to its end all the
+    /// same, so that the client can read the refusal; with what is far too long the connection is closed.
+    func body(limit: Int) async throws -> Data {
         var data = Data()
+        var length = 0
         for try await buffer in request.body {
-            guard data.count + buffer.readableBytes <= limit else {
-                throw ServiceError(.tooLarge, "The request's body is longer than \(limit) bytes")
-            }
-            data.append(contentsOf: buffer.readableBytesView)
+            length += buffer.readableBytes
+            if length <= limit { data.append(contentsOf: buffer.readableBytesView) }
+            if length > limit + APIRequest.patience { break }
+        }
+        guard length <= limit else {
+            throw ServiceError(.tooLarge, "The request's body is longer than \(limit) bytes")
         }
         return data
     }

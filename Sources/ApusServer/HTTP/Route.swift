@@ -1,17 +1,17 @@
-package import HTTPTypes
-package import HummingbirdCore
+import HTTPTypes
+import HummingbirdCore
 
 /// One method of one path of the API.
-package struct Route: Sendable {
+struct Route: Sendable {
     /// What answers it.
-    package typealias Handler = @Sendable (APIRequest) async throws -> Response
+    typealias Handler = @Sendable (APIRequest) async throws -> Response
 
     /// GET, POST, …
-    package let method: HTTPRequest.Method
+    let method: HTTPRequest.Method
     /// The path, with parts in braces: "/1.0/instances/{name}/state".
-    package let pattern: String
+    let pattern: String
     /// What it does, for the reference.
-    package let summary: String
+    let summary: String
     let segments: [Segment]
     let handler: Handler
 
@@ -23,7 +23,7 @@ package struct Route: Sendable {
     }
 
     /// A route.
-    package init(
+    init(
         _ method: HTTPRequest.Method, _ pattern: String, _ summary: String, handler: @escaping Handler
     ) {
         self.method = method

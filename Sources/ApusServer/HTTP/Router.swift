@@ -1,23 +1,22 @@
 import ApusCore
 import Foundation
 import HTTPTypes
-package import HummingbirdCore
-package import Logging
+import HummingbirdCore
+import Logging
 
 /// Finds the route of a request, and turns errors into LXD's replies.
 package struct Router: Sendable {
-    /// All routes.
-    package let routes: [Route]
+    let routes: [Route]
     private let logger: Logger
 
     /// A router.
-    package init(_ routes: [Route], logger: Logger) {
+    init(_ routes: [Route], logger: Logger) {
         self.routes = routes
         self.logger = logger
     }
 
     /// Answers a request; never throws.
-    package func respond(to request: Request) async -> HTTPReply {
+    func respond(to request: Request) async -> HTTPReply {
         let method = request.head.method
         let (path, query) = Router.parse(request.head.path ?? "/")
         guard var path else { return Reply.error(400, "The request's path cannot be decoded") }
@@ -38,7 +37,10 @@ package struct Router: Sendable {
             return try await route.handler(apiRequest)
         } catch let error as ServiceError {
             if error.code == .internal { logFailure(request, error) }
-            return Reply.error(error.code.rawValue, error.message)
+            var reply = Reply.error(error.code.rawValue, error.message)
+            // The rest of a body that is too long is not waited for.
+            if error.code == .tooLarge { reply.headers[.connection] = "close" }
+            return reply
         } catch {
             logFailure(request, error)
             return Reply.error(500, ServiceError.text(of: error))

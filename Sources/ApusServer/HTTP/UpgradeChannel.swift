@@ -56,7 +56,8 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
                 })
             var configuration = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade)
             configuration.enablePipelining = false
-            configuration.enableErrorHandling = false
+            // What is no HTTP is answered with 400, and the connection closed.
+            configuration.enableErrorHandling = true
             configuration.enableResponseHeaderValidation = false
             configuration.decoderConfiguration.maxHeaderFieldSize = 16 << 10
             configuration.decoderConfiguration.maxHeaderListSize = 64 << 10

@@ -1,0 +1,166 @@
+import ApusCore
+import Testing
+
+@Suite("Configuration")
+struct ConfigTests {
+    @Test(
+        "What is accepted",
+        arguments: [
+            ("limits.cpu", "2"), ("limits.cpu", "0-1,3"), ("limits.cpu.allowance", "50%"),
+            ("limits.cpu.allowance", "25ms/100ms"), ("limits.memory", "512MiB"), ("limits.memory", "10%"),
+            ("limits.processes", "100"), ("security.privileged", "true"), ("user.anything", "äöü"),
+            ("environment.PATH", "/bin"), ("boot.autostart", "0"), ("image.os", "Debian"), ("limits.memory", ""),
+        ])
+    func accepted(key: String, value: String) throws {
+        try ConfigCheck.check([key: value])
+    }
+
+    @Test(
+        "What is refused",
+        arguments: [
+            ("limits.cpu", "0"), ("limits.cpu", "1-"), ("limits.cpu", "a"), ("limits.cpu.allowance", "150%"),
+            ("limits.memory", "-1"), ("limits.memory", "12 parsecs"), ("limits.memory", "99999999999TiB"),
+            ("limits.processes", "0"), ("security.privileged", "maybe"), ("limits.cpus", "1"), ("user.", "x"),
+            ("raw.lxc", "lxc.rootfs=/"), ("volatile.uuid", "x"), ("environment.A=B", "x"), ("environment.A", "a\0b"),
+        ])
+    func refused(key: String, value: String) {
+        #expect(throws: ServiceError.self) { try ConfigCheck.check([key: value]) }
+    }
+
+    @Test("A refusal says what is expected")
+    func text() {
+        do {
+            try ConfigCheck.check(["limits.memory": "much"])
+            Issue.record("it was accepted")
+        } catch {
+            #expect("\(error)".contains("512MiB"))
+            #expect("\(error)".contains("limits.memory"))
+        }
+    }
+
+    @Test("Values are read as LXD reads them")
+    func values() {
+        #expect(ConfigValues.bytes("1GB") == 1_000_000_000)
+        #expect(ConfigValues.bytes("1GiB") == 1 << 30)
+        #expect(ConfigValues.memory("50%", total: 1000) == 500)
+        #expect(ConfigValues.cpus("0-2,2", online: 4) == .set([0, 1, 2]))
+        #expect(ConfigValues.cpus("9", online: 4) == .count(9))
+        #expect(ConfigValues.cpus("0-9", online: 4) == nil)
+        #expect(ConfigValues.allowance("25ms/100ms") == .quota(25_000, period: 100_000))
+    }
+
+    @Test("Only the root disk can be a device yet")
+    func devices() throws {
+        try ConfigCheck.check(devices: ["root": ["type": "disk", "path": "/", "pool": "default"], "eth0": ["type": "none"]])
+        #expect(throws: ServiceError.self) { try ConfigCheck.check(devices: ["eth0": ["type": "nic"]]) }
+        #expect(throws: ServiceError.self) { try ConfigCheck.check(devices: ["d": ["type": "disk", "path": "/srv"]]) }
+    }
+}
+
+@Suite("Names")
+struct NameTests {
+    @Test("Good container names", arguments: ["c1", "a", "web-01", "X", String(repeating: "a", count: 63)])
+    func good(name: String) throws { try Names.checkInstance(name) }
+
+    @Test(
+        "Bad container names",
+        arguments: [
+            "", "1a", "-a", "a-", "a_b", "a.b", "a/b", "..", "ä", "a b", "a\0", String(repeating: "a", count: 64),
+        ])
+    func bad(name: String) {
+        #expect(throws: ServiceError.self) { try Names.checkInstance(name) }
+    }
+
+    @Test("Bad snapshot names", arguments: ["", ".", "..", "a/b", "-x", "a b", "a\n"])
+    func badSnapshots(name: String) {
+        #expect(throws: ServiceError.self) { try Names.checkSnapshot(name) }
+    }
+
+    @Test("Alias names may have slashes, but not be paths")
+    func aliases() throws {
+        try Names.checkAlias("debian/12")
+        for bad in ["", "/a", "a/", "a//b", "a/../b", "a b", "."] {
+            #expect(throws: ServiceError.self) { try Names.checkAlias(bad) }
+        }
+    }
+
+    @Test("A name that nobody chose is a good one")
+    func random() throws {
+        for _ in 0..<50 { try Names.checkInstance(Names.random()) }
+    }
+}
+
+@Suite("Ranges of ids")
+struct IDMapTests {
+    @Test("Ranges never overlap, and come back when they are released")
+    func ranges() throws {
+        var allocator = IDMapAllocator(pool: 1000..<(1000 + 3 * 65_536))
+        let first = try allocator.allocate("a")
+        let second = try allocator.allocate("b")
+        let third = try allocator.allocate("c")
+        #expect(!first.overlaps(second) && !second.overlaps(third) && !first.overlaps(third))
+        #expect(throws: ServiceError.self) { try allocator.allocate("d") }
+        allocator.release("b")
+        #expect(try allocator.allocate("d") == second)
+        #expect(try allocator.allocate("a") == first)
+    }
+
+    @Test("A container keeps its range under a new name")
+    func rename() throws {
+        var allocator = IDMapAllocator()
+        let range = try allocator.allocate("a")
+        allocator.rename("a", to: "b")
+        #expect(allocator.used["b"] == range)
+        #expect(allocator.used["a"] == nil)
+    }
+
+    @Test("A chosen base must be free")
+    func base() throws {
+        var allocator = IDMapAllocator()
+        _ = try allocator.allocate("a", base: 200_000)
+        #expect(throws: ServiceError.self) { try allocator.allocate("b", base: 200_001) }
+        #expect(try allocator.allocate("b", size: 100_000, base: 300_000).count == 100_000)
+        #expect(throws: ServiceError.self) { try allocator.allocate("c", base: 4_294_900_000) }
+    }
+
+    @Test("The host's files say which ids are the daemon's")
+    func hostFiles() {
+        let file = "# comment\nann:100000:65536\nroot:1000000:1000000000\n"
+        #expect(IDMapAllocator.pool(subuid: file, subgid: file) == 1_000_000..<1_001_000_000)
+        #expect(IDMapAllocator.pool(subuid: "ann:100000:65536", subgid: file) == nil)
+        #expect(IDMapAllocator.pool(subuid: "root:5000:10", subgid: file) == nil)
+        #expect(IDMapAllocator.pool(subuid: "root:-1:99999999999999", subgid: file) == nil)
+    }
+}
+
+@Suite("ETags and secrets")
+struct ETagTests {
+    @Test("The tag depends on the value alone")
+    func tags() throws {
+        #expect(try ETag.of(["a": "1", "b": "2"]) == ETag.of(["b": "2", "a": "1"]))
+        #expect(try ETag.of(["a": "1"]) != ETag.of(["a": "2"]))
+    }
+
+    @Test("If-Match in all its forms")
+    func match() throws {
+        try ETag.check(nil, against: "abc")
+        try ETag.check("*", against: "abc")
+        try ETag.check("\"abc\"", against: "abc")
+        try ETag.check("abc", against: "abc")
+        try ETag.check("\"x\", \"abc\"", against: "abc")
+        do {
+            try ETag.check("\"old\"", against: "abc")
+            Issue.record("an old tag was accepted")
+        } catch let error as ServiceError {
+            #expect(error.code == .preconditionFailed)
+        }
+    }
+
+    @Test("Secrets compare as a whole")
+    func secrets() {
+        #expect(constantTimeEqual("abc", "abc"))
+        #expect(!constantTimeEqual("abc", "abd"))
+        #expect(!constantTimeEqual("abc", "abcd"))
+        #expect(!constantTimeEqual("", "a"))
+    }
+}

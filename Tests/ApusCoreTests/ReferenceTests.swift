@@ -1,0 +1,21 @@
+import ApusCore
+import Foundation
+import Testing
+
+@Suite("The reference of configuration keys")
+struct ConfigReferenceTests {
+    @Test("docs/reference/configuration.md has the table that the daemon checks by")
+    func table() throws {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../docs/reference/configuration.md")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        #expect(
+            text.contains(ConfigKeys.markdown()),
+            "replace the table in docs/reference/configuration.md by:\n\(ConfigKeys.markdown())")
+    }
+
+    @Test("Every key is there once")
+    func unique() {
+        #expect(Set(ConfigKeys.all.map(\.name)).count == ConfigKeys.all.count)
+    }
+}
