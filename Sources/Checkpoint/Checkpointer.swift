@@ -59,9 +59,12 @@ public struct Checkpointer: Sendable {
                 plan: plan, directory: directory, options: options, service: service,
                 compatibility: compatibility, onFrozen: onFrozen, whileFrozen: whileFrozen, progress: progress)
             do {
-                let record = try await dump.run()
+                let (record, memory) = try await dump.run()
                 progress(.sealing)
-                try await onThread { try CheckpointStore.seal(directory) }
+                try await onThread {
+                    let known = memory.map { [MemoryHasher.file: $0] } ?? [:]
+                    try Manifest(of: directory, known: known).write(to: directory)
+                }
                 return CheckpointResult(
                     record: record, frozenMicroseconds: record.frozenMicroseconds, attempts: attempt)
             } catch let error as TransientDumpFailure {

@@ -25,10 +25,12 @@ struct DumpAttempt: Sendable {
     private static let logName = "dump.log"
     private var images: String { "\(directory)/\(CheckpointStore.images)" }
 
-    /// Dumps; returns the record when the tasks run again (or have ended) and everything but the manifest is written.
-    func run() async throws -> CheckpointRecord {
+    /// Dumps; returns the record when the tasks run again (or have ended) and everything but the manifest is written,
+    /// and the sum of the memory pages if it is known by then.
+    func run() async throws -> (record: CheckpointRecord, memory: Manifest.Entry?) {
         try CheckpointStore.make(directory)
         let frozen = FrozenWork()
+        let hasher = MemoryHasher(directory: directory)
         let tuning = options.mayTuneHost ? HostTuning.expediteRCU() : nil
         defer { tuning?.undo() }
         do {
@@ -46,9 +48,10 @@ struct DumpAttempt: Sendable {
             try CheckpointStore.mend(directory, record)
             try CheckpointStore.write(record, to: directory)
             keepLog()
-            return record
+            return (record, await hasher.sum())
         } catch {
             tuning?.undo()
+            hasher.stop()
             await frozen.cancel()
             keepLog()
             resumeTasks()

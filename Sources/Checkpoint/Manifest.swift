@@ -16,11 +16,15 @@ struct Manifest: Codable, Equatable {
     /// By path below the checkpoint's directory.
     var files: [String: Entry]
 
-    /// Sums up a directory.
-    init(of directory: String) throws {
+    /// Sums up a directory. Files whose sums are known already are not read again, if they have that size.
+    init(of directory: String, known: [String: Entry] = [:]) throws {
         files = [:]
         for path in try Self.regularFiles(below: directory) {
-            files[path] = try Self.sum("\(directory)/\(path)")
+            if let entry = known[path], try Self.size("\(directory)/\(path)") == entry.size {
+                files[path] = entry
+            } else {
+                files[path] = try Self.sum("\(directory)/\(path)")
+            }
         }
     }
 
@@ -78,17 +82,31 @@ struct Manifest: Codable, Equatable {
 
     private static func sum(_ path: String) throws -> Entry {
         let file = try FileDescriptor.open(path, O_RDONLY | O_NOFOLLOW)
-        let size = Int64(try file.status().st_size)
-        var hash = SHA256()
-        var room = [UInt8](repeating: 0, count: 1 << 20)
-        while true {
+        var summing = Summing()
+        while try summing.read(file) > 0 {}
+        return summing.entry()
+    }
+
+    /// A sum that is being made.
+    struct Summing {
+        private var hash = SHA256()
+        private var size: Int64 = 0
+        private var room = [UInt8](repeating: 0, count: 1 << 18)
+
+        /// Adds the next piece of a file; 0 at its end.
+        mutating func read(_ file: FileDescriptor) throws -> Int {
             let count = try room.withUnsafeMutableBytes { buffer in
-                try check("read", "read \(path)") { read(file.rawValue, buffer.baseAddress, buffer.count) }
+                try check("read", "read an image") { Glibc.read(file.rawValue, buffer.baseAddress, buffer.count) }
             }
-            guard count > 0 else { break }
             room.withUnsafeBytes { hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: $0.prefix(count))) }
+            size += Int64(count)
+            return count
         }
-        return Entry(size: size, sha256: hash.finalize().map { hex($0) }.joined())
+
+        /// The sum of what was read.
+        func entry() -> Entry {
+            Entry(size: size, sha256: hash.finalize().map { Manifest.hex($0) }.joined())
+        }
     }
 
     private static func size(_ path: String) throws -> Int64 {
