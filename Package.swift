@@ -21,11 +21,9 @@ let standalone: [LinkerSetting] = [
 ]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
-let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -58,7 +56,6 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
@@ -69,12 +66,15 @@ let package = Package(
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: house),
 
         // CRIU, and what starts, restores and watches one container.
-        .target(name: "CRIU", dependencies: ["LinuxSystem", swiftProtobuf], exclude: ["README.md"], swiftSettings: house),
+        .target(
+            name: "CRIU", dependencies: ["LinuxSystem", swiftProtobuf], exclude: ["README.md"],
+            swiftSettings: house),
         .target(
             name: "ContainerRuntime", dependencies: ["CLinux", "LinuxSystem", "CRIU", "CSeccomp"],
             swiftSettings: house),
         .executableTarget(
-            name: "apus-runtime", dependencies: ["ContainerRuntime", "LinuxSystem"], swiftSettings: house, linkerSettings: standalone),
+            name: "apus-runtime", dependencies: ["ContainerRuntime", "LinuxSystem"], swiftSettings: house,
+            linkerSettings: standalone),
 
         // What the daemon keeps.
         .target(name: "CStorage"),
@@ -94,19 +94,20 @@ let package = Package(
             name: "ApusCore",
             dependencies: [
                 "ApusAPI", "Checkpoint", "ContainerRuntime", "CRIU", "Images", "LinuxSystem",
-                "Storage", crypto, grdb, logging, yams,
+                "Storage", crypto, grdb, logging,
             ],
             swiftSettings: house),
         .target(
             name: "ApusServer",
             dependencies: [
                 "ApusAPI", "ApusCore", "ContainerRuntime", "LinuxSystem", hummingbirdCore, httpTypes, logging,
-                nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1, nioPosix, nioWebSocket,
+                nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1, nioPosix, nioWebSocket, serviceLifecycle,
             ],
             swiftSettings: house),
         .executableTarget(
             name: "apusd",
-            dependencies: ["ApusServer", "ApusCore", "ApusAPI", "LinuxSystem", argumentParser, logging], swiftSettings: house,
+            dependencies: ["ApusServer", "ApusCore", "ApusAPI", "LinuxSystem", argumentParser, logging],
+            swiftSettings: house,
             linkerSettings: standalone),
         .target(
             name: "ApusClient",
@@ -114,13 +115,15 @@ let package = Package(
             swiftSettings: house),
         .target(
             name: "ApusCommands",
-            dependencies: ["ApusAPI", "ApusClient", argumentParser, nioCore, nioHTTP1, yams], swiftSettings: house),
+            dependencies: ["ApusAPI", "ApusClient", argumentParser, nioCore, nioHTTP1, yams],
+            swiftSettings: house),
         .executableTarget(
             name: "apus", dependencies: ["ApusCommands"], swiftSettings: house, linkerSettings: standalone),
 
         // Measuring.
         .executableTarget(
-            name: "apus-bench", dependencies: ["ApusAPI", "ApusClient", "LinuxSystem", argumentParser], path: "Benchmarks",
+            name: "apus-bench", dependencies: ["ApusAPI", "ApusClient", "LinuxSystem", argumentParser],
+            path: "Benchmarks",
             exclude: ["RESULTS.md"], swiftSettings: house, linkerSettings: standalone),
 
         // Tests: one target per library, and the real programs driven as a user would.
@@ -135,13 +138,18 @@ let package = Package(
             name: "ImagesTests", dependencies: ["Images", "Storage", "CArchive", "LinuxSystem"],
             swiftSettings: house),
         .testTarget(
-            name: "ContainerFilesTests", dependencies: ["ContainerRuntime", "LinuxSystem"], swiftSettings: house),
-        .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "ContainerRuntime", "CRIU", "LinuxSystem"], swiftSettings: house),
+            name: "ContainerFilesTests", dependencies: ["ContainerRuntime", "LinuxSystem"],
+            swiftSettings: house),
+        .testTarget(
+            name: "CheckpointTests", dependencies: ["Checkpoint", "ContainerRuntime", "CRIU", "LinuxSystem"],
+            swiftSettings: house),
         .testTarget(name: "ApusAPITests", dependencies: ["ApusAPI"], swiftSettings: house),
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusAPI"], swiftSettings: house),
         .testTarget(
             name: "ApusServerTests",
-            dependencies: ["ApusServer", "ApusCore", "ApusAPI", "LinuxSystem", logging, nioCore, nioWebSocket],
+            dependencies: [
+                "ApusServer", "ApusCore", "ApusAPI", "LinuxSystem", logging, nioCore, nioWebSocket,
+            ],
             swiftSettings: house),
         .testTarget(
             name: "ApusClientTests",
