@@ -61,10 +61,7 @@ public struct Checkpointer: Sendable {
             do {
                 let (record, memory) = try await dump.run()
                 progress(.sealing)
-                try await onThread {
-                    let known = memory.map { [MemoryHasher.file: $0] } ?? [:]
-                    try Manifest(of: directory, known: known).write(to: directory)
-                }
+                try await onThread { try Manifest(of: directory, known: memory).write(to: directory) }
                 return CheckpointResult(
                     record: record, frozenMicroseconds: record.frozenMicroseconds, attempts: attempt)
             } catch let error as TransientDumpFailure {

@@ -26,8 +26,8 @@ struct DumpAttempt: Sendable {
     private var images: String { "\(directory)/\(CheckpointStore.images)" }
 
     /// Dumps; returns the record when the tasks run again (or have ended) and everything but the manifest is written,
-    /// and the sum of the memory pages if it is known by then.
-    func run() async throws -> (record: CheckpointRecord, memory: Manifest.Entry?) {
+    /// and the sums of memory pages known by then.
+    func run() async throws -> (record: CheckpointRecord, memory: [String: Manifest.Entry]) {
         try CheckpointStore.make(directory)
         let frozen = FrozenWork()
         let hasher = MemoryHasher(directory: directory)
@@ -48,7 +48,7 @@ struct DumpAttempt: Sendable {
             try CheckpointStore.mend(directory, record)
             try CheckpointStore.write(record, to: directory)
             keepLog()
-            return (record, await hasher.sum())
+            return (record, await hasher.sums())
         } catch {
             tuning?.undo()
             hasher.stop()

@@ -4,26 +4,25 @@ import LinuxSystem
 import Synchronization
 
 /// Sums up the memory pages while CRIU writes them, so that nobody waits for that afterwards.
+///
+/// CRIU writes `pages-1.img`, `pages-2.img` and so on, one after the other, and each from front to end.
 final class MemoryHasher: Sendable {
-    private let path: String
+    private let directory: String
     private let finished = DispatchSemaphore(value: 0)
     private let stopped = Atomic(false)
-    private let task: Mutex<Task<Manifest.Entry, any Error>?>
+    private let task: Mutex<Task<[String: Manifest.Entry], any Error>?>
 
-    /// The file CRIU writes the memory of all tasks into, one page after the other.
-    static let file = "images/pages-1.img"
-
-    /// Begins to follow the file in a checkpoint's directory, which need not be there yet.
+    /// Begins to follow the images in a checkpoint's directory, which need not be there yet.
     init(directory: String) {
-        path = "\(directory)/\(Self.file)"
+        self.directory = directory
         task = Mutex(nil)
         task.withLock { $0 = Task { [self] in try await onThread { try self.follow() } } }
     }
 
-    /// The sum of the whole file, now that it is complete; nil if it cannot be told.
-    func sum() async -> Manifest.Entry? {
+    /// The sums of all files, now that they are complete. Those that cannot be told are left out.
+    func sums() async -> [String: Manifest.Entry] {
         stop()
-        return try? await task.withLock { $0 }?.value
+        return (try? await task.withLock { $0 }?.value) ?? [:]
     }
 
     /// Gives up.
@@ -32,13 +31,26 @@ final class MemoryHasher: Sendable {
         finished.signal()
     }
 
-    private func follow() throws -> Manifest.Entry {
-        while !Files.exists(path), !stopped.load(ordering: .acquiring) { pause() }
-        let file = try FileDescriptor.open(path, O_RDONLY | O_NOFOLLOW)
+    private func follow() throws -> [String: Manifest.Entry] {
+        var sums: [String: Manifest.Entry] = [:]
+        for number in 1... {
+            let name = "images/pages-\(number).img"
+            while !Files.exists("\(directory)/\(name)") {
+                if stopped.load(ordering: .acquiring) { return sums }
+                pause()
+            }
+            sums[name] = try sum(name, next: "\(directory)/images/pages-\(number + 1).img")
+        }
+        return sums
+    }
+
+    /// Reads a file until it is complete: when CRIU has begun the next one, or has ended.
+    private func sum(_ name: String, next: String) throws -> Manifest.Entry {
+        let file = try FileDescriptor.open("\(directory)/\(name)", O_RDONLY | O_NOFOLLOW)
         var summing = Manifest.Summing()
         while true {
             // Asked before reading: what is written up to then is read for certain.
-            let isComplete = stopped.load(ordering: .acquiring)
+            let isComplete = stopped.load(ordering: .acquiring) || Files.exists(next)
             if try summing.read(file) > 0 { continue }
             if isComplete { return summing.entry() }
             pause()
