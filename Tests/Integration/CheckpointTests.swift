@@ -193,19 +193,19 @@ struct KernelShape: Equatable, CustomStringConvertible {
     let mounts: [String]
     let cgroups: Int
     let loops: [String]
-    let programs: [String]
+    let runtimes: Int
+    let strays: [String]
 
     init(_ state: HostState) {
         mounts = state.mounts.map { $0.replacing(/\/[0-9]+(?=\/|$)/, with: "/N") }.sorted()
         // One folder per hierarchy and container; what is below is the container's own.
         cgroups = state.cgroups.filter { $0.contains(/\/apus-[^\/]+\/[^\/]+$/) }.count
         loops = state.loops
-        programs = state.processes.values.filter {
-            $0.hasPrefix("apus") || $0.hasPrefix("criu") || $0.hasPrefix("ld-")
-        }.sorted()
+        runtimes = state.runtimes.count
+        strays = state.processes.values.filter { $0.hasPrefix("criu") || $0.hasPrefix("ld-linux") }.sorted()
     }
 
     var description: String {
-        "mounts \(mounts), \(cgroups) cgroups, loop devices \(loops), programs \(programs)"
+        "mounts \(mounts), \(cgroups) cgroups, loop devices \(loops), \(runtimes) runtimes, strays \(strays)"
     }
 }

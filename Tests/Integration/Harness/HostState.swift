@@ -89,29 +89,40 @@ struct HostState: Sendable {
     }
 
     private static func processes(folder: String, cgroups: [String]) -> [Int32: String] {
-        var members: Set<Int32> = []
+        var found: [Int32: String] = [:]
         for cgroup in cgroups {
             for line in text(of: "\(cgroup)/cgroup.procs").split(separator: "\n") {
-                if let pid = Int32(line), pid > 0 { members.insert(pid) }
+                guard let pid = Int32(line), pid > 0 else { continue }
+                let name = text(of: "/proc/\(pid)/comm").trimmingCharacters(in: .whitespacesAndNewlines)
+                if !name.isEmpty { found[pid] = name }
             }
         }
         for name in names(in: "/proc") {
-            guard let pid = Int32(name), pid != getpid() else { continue }
+            guard let pid = Int32(name), pid != getpid(), found[pid] == nil else { continue }
             let words = text(of: "/proc/\(pid)/cmdline").split(separator: "\0")
-            let program = words.first.map { $0.split(separator: "/").last.map(String.init) ?? "" } ?? ""
-            let ours =
-                program.hasPrefix("apus") || program.hasPrefix("criu") || program.hasPrefix("ld-linux")
-                || program.hasPrefix("tar") || program.hasPrefix("mmdebstrap")
-            if ours, words.contains(where: { $0.contains(folder + "/") || $0.hasSuffix(folder) }) {
-                members.insert(pid)
-            }
-        }
-        var found: [Int32: String] = [:]
-        for pid in members {
-            let name = text(of: "/proc/\(pid)/comm").trimmingCharacters(in: .whitespacesAndNewlines)
-            if !name.isEmpty { found[pid] = name }
+            guard let program = words.first?.split(separator: "/").last.map(String.init) else { continue }
+            // The runtime executes itself by descriptor, so its short name says nothing; its own words do.
+            let ours = ["apus", "criu", "ld-linux", "tar", "mmdebstrap"].contains { program.hasPrefix($0) }
+            if ours, belongs(pid, words: words, to: folder) { found[pid] = program }
         }
         return found
+    }
+
+    /// Whether a process has to do with a folder: by its arguments, its environment, or what it holds open.
+    private static func belongs(_ pid: Int32, words: [Substring], to folder: String) -> Bool {
+        if words.contains(where: { $0.contains(folder + "/") || $0.hasSuffix(folder) }) { return true }
+        let variables = text(of: "/proc/\(pid)/environ").split(separator: "\0")
+        if words.first?.hasSuffix("apusd") == true { return variables.contains("APUS_DIR=\(folder)") }
+        return names(in: "/proc/\(pid)/fd").contains { number in
+            let link = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/fd/\(number)")
+            return link?.hasPrefix(folder + "/") == true
+        }
+    }
+
+    /// The runtimes that watch over containers; without the helpers that they have below them.
+    var runtimes: [Int32] {
+        let all = processes.filter { $0.value.hasPrefix("apus-runtime") }.keys
+        return all.filter { !all.contains(parent(of: $0)) }.sorted()
     }
 
     private static func unescape(_ field: Substring) -> String {
@@ -131,6 +142,12 @@ func text(of path: String) -> String {
         guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
         bytes.append(contentsOf: buffer[0..<count])
     }
+}
+
+/// The parent of a process; 0 if it has ended.
+func parent(of pid: Int32) -> Int32 {
+    let fields = (text(of: "/proc/\(pid)/stat").split(separator: ")").last ?? "").split(separator: " ")
+    return fields.count > 1 ? Int32(fields[1]) ?? 0 : 0
 }
 
 /// The names in a folder; none if it cannot be read.
