@@ -105,7 +105,7 @@ struct RouteTests {
 
     @Test("Requests that are too large are refused, and the daemon serves on")
     func hostile() async throws {
-        try await TestDaemon.with { test in
+        try await TestDaemon.with { (test: TestDaemon) async throws -> Void in
             let big = #"{"name":""# + String(repeating: "a", count: 2 << 20) + #""}"#
             #expect(try await test.refused("POST", "/1.0/profiles", big).errorCode == 413)
             let header = try? await test.raw(
