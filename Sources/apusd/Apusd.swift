@@ -90,7 +90,7 @@ struct Apusd: AsyncParsableCommand {
         case .shutdown:
             logger.info("shutting down: containers are stopped")
             Readiness.tell("STOPPING=1")
-            await daemon.drain(timeout: .seconds(30))
+            await daemon.drain(timeout: .seconds(10))
             await daemon.stopContainers()
         case .signal:
             logger.info("ending; containers run on")

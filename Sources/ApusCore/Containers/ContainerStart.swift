@@ -69,7 +69,14 @@ extension ContainerService {
     nonisolated func restoreHeld(_ spec: ContainerSpec, from directory: String) async throws -> HeldRestore {
         async let verified: Void = CheckpointStore.verifyMemory(directory: directory)
         let options = RestoreOptions(checkpoint: directory, logFile: logFile(spec.name, "criu-restore"))
-        let held = try await context.launcher.restore(spec, options)
+        let held: HeldRestore
+        do {
+            held = try await context.launcher.restore(spec, options)
+        } catch {
+            // Altered memory may fail CRIU before the sums are compared: then that is the reason to tell.
+            try await verified
+            throw error
+        }
         do {
             try await verified
         } catch {

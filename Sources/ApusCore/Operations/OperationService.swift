@@ -13,6 +13,8 @@ public final class OperationService: Sendable {
         var task: Task<Void, Never>?
         var cancel: (@Sendable () -> Void)?
         var sockets: SocketSet?
+        /// A user's session: the daemon's end does not wait for it.
+        var isSession: Bool
         var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
         var lastEvent: ContinuousClock.Instant = .now
     }
@@ -34,12 +36,14 @@ public final class OperationService: Sendable {
     ///   - description: in LXD's words, such as "Creating instance".
     ///   - resources: names by kind, such as ["instances": ["c1"]].
     ///   - sockets: makes it an operation of class "websocket".
+    ///   - isSession: whether it lasts as long as a user likes: the daemon's end does not wait for it.
     ///   - mayCancel: whether DELETE cancels the task.
     ///   - body: the work; what it returns becomes part of the metadata.
     @discardableResult
     public func start(
         _ description: String, resources: [String: [String]] = [:], metadata: [String: JSONValue] = [:],
-        sockets: SocketSet? = nil, mayCancel: Bool = false, cancel: (@Sendable () -> Void)? = nil,
+        sockets: SocketSet? = nil, isSession: Bool = false, mayCancel: Bool = false,
+        cancel: (@Sendable () -> Void)? = nil,
         body: @escaping @Sendable (OperationHandle) async throws -> [String: JSONValue]?
     ) -> Operation {
         var operation = Operation()
@@ -55,7 +59,8 @@ public final class OperationService: Sendable {
         operation.mayCancel = mayCancel
         set(&operation, .pending)
         state.withLock { state in
-            state.entries[operation.id] = Entry(operation: operation, cancel: cancel, sockets: sockets)
+            state.entries[operation.id] = Entry(
+                operation: operation, cancel: cancel, sockets: sockets, isSession: isSession || sockets != nil)
         }
         events.publish(.operation, operation)
         set(&operation, .running)
@@ -151,13 +156,19 @@ public final class OperationService: Sendable {
         task?.cancel()
     }
 
-    /// Waits until no operation of class "task" runs, or the time is over.
+    /// Waits until no operation runs but users' sessions, or the time is over.
     public func drain(timeout: Duration) async {
         let deadline = ContinuousClock.now + timeout
-        while let running = list().first(where: { !$0.state.isFinal && $0.class == "task" }) {
+        while let running = nextToDrain() {
             let left = deadline - .now
             guard left > .zero else { return }
-            _ = try? await wait(running.id, timeout: left)
+            _ = try? await wait(running, timeout: left)
+        }
+    }
+
+    private func nextToDrain() -> String? {
+        state.withLock { state in
+            state.entries.first { !$0.value.operation.state.isFinal && !$0.value.isSession }?.key
         }
     }
 

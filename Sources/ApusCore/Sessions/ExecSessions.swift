@@ -61,7 +61,9 @@ extension ContainerService {
                 "2": .string("/1.0/instances/\(name)/logs/exec_\(id).stderr"),
             ]
         }
-        return context.operations.start(description, resources: ["instances": [name]], metadata: metadata) { _ in
+        return context.operations.start(
+            description, resources: ["instances": [name]], metadata: metadata, isSession: true
+        ) { _ in
             func sink(_ suffix: String) throws -> FileDescriptor {
                 guard post.recordOutput else { return try .open("/dev/null", O_WRONLY) }
                 try Files.makeDirectories(directory, mode: 0o700)

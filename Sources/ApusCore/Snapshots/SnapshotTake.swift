@@ -85,10 +85,16 @@ extension ContainerService {
         try Files.makeDirectories(context.directory.checkpoints(name), mode: 0o700)
         try Files.makeDirectories(context.directory.snapshotStates(name), mode: 0o700)
         try await files.begin()
+        let directory = context.directory.snapshotState(name, snapshot)
         let result = try await checkpointer.dump(
-            subject(live), into: context.directory.snapshotState(name, snapshot),
+            subject(live), into: directory,
             options: CheckpointOptions(leaveRunning: true, logFile: logFile(name, "criu-dump")),
-            onFrozen: { await files.startUpdate() }, whileFrozen: { try await files.update() },
+            onFrozen: { await files.startUpdate() }, whileFrozen: {
+                try await files.update()
+                // CRIU links open files whose names are gone into the root file system while it dumps: once more,
+                // for what the pass beside it may have missed.
+                if Files.exists(directory + "/images/remap-fpath.img") { try await files.update() }
+            },
             progress: { Self.report($0, handle) })
         try await files.commit()
         return result
