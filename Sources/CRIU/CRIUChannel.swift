@@ -11,7 +11,8 @@ final class CRIUChannel {
         var ends: [Int32] = [-1, -1]
         let type = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         guard socketpair(AF_UNIX, type, 0, &ends) == 0 else {
-            throw CRIUError(.system, "cannot make a socket pair for CRIU: \(errorText(errno))", errnoCode: errno)
+            throw CRIUError(
+                .system, "cannot make a socket pair for CRIU: \(errorText(errno))", errnoCode: errno)
         }
         return (CRIUChannel(descriptor: ends[0]), ends[1])
     }

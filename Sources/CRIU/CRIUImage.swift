@@ -17,6 +17,8 @@ public struct CRIUImage: Sendable {
         public static let files = Magic(common: images, own: 0x5630_3138)
         /// `tty-info.img`: the terminals.
         public static let terminals = Magic(common: images, own: 0x5945_3036)
+        /// `remap-fpath.img`: files whose names are gone.
+        public static let remaps = Magic(common: images, own: 0x5913_3954)
         /// `pstree.img`: the processes.
         public static let processTree = Magic(common: images, own: 0x5027_3030)
     }
@@ -45,7 +47,8 @@ public struct CRIUImage: Sendable {
             throw CRIUError(.badImage, "\(path) is not a regular file")
         }
         guard information.st_size <= Self.largestFile else {
-            throw CRIUError(.badImage, "\(path) has \(information.st_size) bytes; no such image is that large")
+            throw CRIUError(
+                .badImage, "\(path) has \(information.st_size) bytes; no such image is that large")
         }
         var bytes = [UInt8](repeating: 0, count: Int(information.st_size))
         var filled = 0

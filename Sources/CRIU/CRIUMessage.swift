@@ -132,7 +132,8 @@ package enum CRIUResponse: Equatable {
             let notify = response.notify
             self = .notification(script: notify.script, pid: notify.hasPid ? notify.pid : nil)
         default:
-            throw CRIUError(.protocolViolation, "CRIU sent an answer of unknown type \(response.type.rawValue)")
+            throw CRIUError(
+                .protocolViolation, "CRIU sent an answer of unknown type \(response.type.rawValue)")
         }
     }
 }

@@ -22,7 +22,9 @@ public final class CRIUSession {
         // Tasks that CRIU is just at may not survive its end: it is the last to go when memory runs out.
         try? Files.poke("/proc/\(process.pid)/oom_score_adj", "-1000")
         // Where this is not allowed CRIU is merely slower.
-        if launch.niceness != 0 { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(process.pid), launch.niceness) }
+        if launch.niceness != 0 {
+            _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(process.pid), launch.niceness)
+        }
     }
 
     deinit { finish() }
@@ -104,7 +106,7 @@ public final class CRIUSession {
                     throw handlerFailure(what, refusal, log)
                 }
             }
-        } catch where error.code == .connectionClosed {
+        } catch  where error.code == .connectionClosed {
             // Reported below, with how CRIU ended.
         }
         let end = finish()
@@ -145,7 +147,8 @@ public final class CRIUSession {
 
     private func handlerFailure(_ what: String, _ error: any Error, _ log: LogTail?) -> CRIUError {
         CRIUError(
-            .handlerFailed, "cannot \(what): \(error)", logLines: log?.lastProblems() ?? [], underlying: error)
+            .handlerFailed, "cannot \(what): \(error)", logLines: log?.lastProblems() ?? [], underlying: error
+        )
     }
 
     private func unexpected(_ response: CRIUResponse, to request: String) -> CRIUError {

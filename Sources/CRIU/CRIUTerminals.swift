@@ -22,7 +22,8 @@ public enum CRIUTerminals {
     /// CRIU asks the first task it meets whose session a terminal controls, and is told "none" if that task has it
     /// open without being of the session (an init and its console). The restore then fails. Fills in the session
     /// where it is known; nil: nothing to mend.
-    public static func mendSessions(_ image: CRIUImage, _ sessions: [Session]) throws(CRIUError) -> CRIUImage? {
+    public static func mendSessions(_ image: CRIUImage, _ sessions: [Session]) throws(CRIUError) -> CRIUImage?
+    {
         var mended = image
         var isMended = false
         for (index, entry) in image.entries.enumerated() {

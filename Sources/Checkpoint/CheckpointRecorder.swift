@@ -64,7 +64,8 @@ struct CheckpointRecorder: Sendable {
     private static func settings(_ directory: String) -> [String: String] {
         var result: [String: String] = [:]
         for (file, usual) in defaults {
-            guard let text = try? Files.text("\(directory)/\(file)", limit: 4096).trimmingSpaces, text != usual
+            guard let text = try? Files.text("\(directory)/\(file)", limit: 4096).trimmingSpaces,
+                text != usual
             else { continue }
             result[file] =
                 file == "cgroup.subtree_control"
@@ -78,7 +79,8 @@ struct CheckpointRecorder: Sendable {
     private func tasks() -> [CheckpointTask] {
         let usualCPUs = self.usualCPUs()
         return Proc.tree(from: subject.initPID).compactMap { pid in
-            guard let fields = try? ProcessStatus.fields(pid: pid), let inside = Self.inside(fields["NSpid"]) else {
+            guard let fields = try? ProcessStatus.fields(pid: pid), let inside = Self.inside(fields["NSpid"])
+            else {
                 return nil
             }
             let filter = try? Files.text("/proc/\(pid)/coredump_filter", limit: 64).trimmingSpaces
@@ -95,7 +97,9 @@ struct CheckpointRecorder: Sendable {
     private func threads(_ pid: pid_t, _ usualCPUs: CPUSet?) -> [CheckpointThread] {
         ((try? Files.names(in: "/proc/\(pid)/task")) ?? []).compactMap { pid_t($0) }.compactMap { tid in
             let affinity = try? CPUSet.affinity(of: tid)
-            let slack = (try? Files.text("/proc/\(tid)/timerslack_ns", limit: 32).trimmingSpaces).flatMap { UInt64($0) }
+            let slack = (try? Files.text("/proc/\(tid)/timerslack_ns", limit: 32).trimmingSpaces).flatMap {
+                UInt64($0)
+            }
             let bound = affinity != usualCPUs
             let slacked = slack.map { $0 != Self.usualTimerSlack } ?? false
             guard bound || slacked,
@@ -112,10 +116,14 @@ struct CheckpointRecorder: Sendable {
         for hierarchy in layout.hierarchies where hierarchy.controllers.contains("cpuset") {
             for file in ["cpuset.effective_cpus", "cpuset.cpus.effective"] {
                 let path = "\(hierarchy.path)/\(subject.cgroup)/\(file)"
-                if let text = try? Files.text(path, limit: 4096), let set = CPUSet(text.trimmingSpaces) { return set }
+                if let text = try? Files.text(path, limit: 4096), let set = CPUSet(text.trimmingSpaces) {
+                    return set
+                }
             }
         }
-        return (try? Files.text("/sys/devices/system/cpu/online", limit: 4096)).flatMap { CPUSet($0.trimmingSpaces) }
+        return (try? Files.text("/sys/devices/system/cpu/online", limit: 4096)).flatMap {
+            CPUSet($0.trimmingSpaces)
+        }
     }
 
     private func cgroupBelowRoot(of pid: pid_t) -> String {
@@ -124,7 +132,8 @@ struct CheckpointRecorder: Sendable {
         let parts = entry.path.split(separator: "/")
         let root = subject.cgroup.split(separator: "/")
         guard parts.count >= root.count else { return "" }
-        for start in 0...(parts.count - root.count) where parts[start..<start + root.count].elementsEqual(root) {
+        for start in 0...(parts.count - root.count)
+        where parts[start..<start + root.count].elementsEqual(root) {
             return parts[(start + root.count)...].joined(separator: "/")
         }
         return ""
@@ -137,28 +146,34 @@ struct CheckpointRecorder: Sendable {
         var numbers: [pid_t: UInt32] = [:]
         var found: [UInt32: (session: UInt32, foreground: pid_t)] = [:]
         for pid in Proc.tree(from: subject.initPID) {
-            guard let fields = try? ProcessStatus.fields(pid: pid), let inside = Self.inside(fields["NSpid"]) else {
+            guard let fields = try? ProcessStatus.fields(pid: pid), let inside = Self.inside(fields["NSpid"])
+            else {
                 continue
             }
             numbers[pid] = UInt32(bitPattern: inside)
-            guard let session = Self.inside(fields["NSsid"]), let terminal = Self.controllingTerminal(of: pid) else {
+            guard let session = Self.inside(fields["NSsid"]), let terminal = Self.controllingTerminal(of: pid)
+            else {
                 continue
             }
             found[terminal.number] = (UInt32(bitPattern: session), terminal.foreground)
         }
         return found.map { number, owner in
             CRIUTerminals.Session(
-                terminal: number, session: owner.session, foreground: numbers[owner.foreground] ?? owner.session)
+                terminal: number, session: owner.session,
+                foreground: numbers[owner.foreground] ?? owner.session)
         }.sorted { $0.terminal < $1.terminal }
     }
 
     /// The number, in its devpts, of the terminal that controls a process, and the process group in its foreground.
     private static func controllingTerminal(of pid: pid_t) -> (number: UInt32, foreground: pid_t)? {
-        guard let text = try? Files.text("/proc/\(pid)/stat", limit: 4096), let end = text.lastIndex(of: ")") else {
+        guard let text = try? Files.text("/proc/\(pid)/stat", limit: 4096), let end = text.lastIndex(of: ")")
+        else {
             return nil
         }
         let words = text[text.index(after: end)...].split(separator: " ")
-        guard words.count > 5, let device = UInt32(words[4]), let foreground = pid_t(words[5]) else { return nil }
+        guard words.count > 5, let device = UInt32(words[4]), let foreground = pid_t(words[5]) else {
+            return nil
+        }
         let slaves: UInt32 = 136
         guard (device >> 8) & 0xfff == slaves else { return nil }
         return ((device & 0xff) | ((device >> 12) & 0xf_ff00), foreground)

@@ -36,7 +36,8 @@ public enum CheckpointStore {
         let record = try record(directory)
         guard record.format <= CheckpointRecord.currentFormat else {
             throw CheckpointError(
-                .incompatible, "the checkpoint in \(directory) was made by a newer Apus (\(record.compatibility.apus))")
+                .incompatible,
+                "the checkpoint in \(directory) was made by a newer Apus (\(record.compatibility.apus))")
         }
         if let objection = record.compatibility.objection(to: checkpointer.compatibility) {
             throw CheckpointError(
@@ -50,7 +51,8 @@ public enum CheckpointStore {
     public static func completeInterrupted(_ directory: String) throws -> Bool {
         if exists(directory) { return true }
         // CRIU writes its statistics last of all.
-        guard Files.exists("\(directory)/\(recordFile)"), Files.exists("\(directory)/\(images)/stats-dump") else {
+        guard Files.exists("\(directory)/\(recordFile)"), Files.exists("\(directory)/\(images)/stats-dump")
+        else {
             return false
         }
         try mend(directory, record(directory))
@@ -88,6 +90,13 @@ public enum CheckpointStore {
         try await onThread { try Manifest(readingFrom: directory).verify(directory, .memoryOnly) }
     }
 
+    /// Whether CRIU has linked files back into the container's file system for the checkpoint that is being made.
+    static func hasRelinkedFiles(_ directory: String) -> Bool {
+        let path = "\(directory)/\(images)/remap-fpath.img"
+        guard Files.exists(path) else { return false }
+        return (try? CRIURemaps.linksFiles(CRIUImage(path: path, magic: .remaps))) ?? true
+    }
+
     /// The bytes a checkpoint occupies.
     public static func size(directory: String) -> Int64 {
         guard let manifest = try? Manifest(readingFrom: directory) else { return 0 }
@@ -108,8 +117,12 @@ public enum CheckpointStore {
         try remove(directory: directory)
         try Files.makeDirectories(directory, mode: 0o700)
         try LinuxSystem.check("chmod", "close \(directory)") { chmod(directory, 0o700) }
-        try LinuxSystem.check("mkdir", "make \(directory)/\(images)") { mkdir("\(directory)/\(images)", 0o755) }
-        try LinuxSystem.check("chmod", "open \(directory)/\(images)") { chmod("\(directory)/\(images)", 0o755) }
+        try LinuxSystem.check("mkdir", "make \(directory)/\(images)") {
+            mkdir("\(directory)/\(images)", 0o755)
+        }
+        try LinuxSystem.check("chmod", "open \(directory)/\(images)") {
+            chmod("\(directory)/\(images)", 0o755)
+        }
     }
 
     /// Writes the record.

@@ -33,7 +33,8 @@ public struct Checkpointer: Sendable {
 
     /// Saves a running container into `directory`, which is made anew. Refuses, with nothing stopped, what the
     /// preflight finds. `onFrozen` is called when the tasks have been stopped, and runs beside CRIU's work;
-    /// `whileFrozen` when everything is saved: the tasks go on (or end) when it returns. Something passing in the way
+    /// `whileFrozen` when everything is saved: the tasks go on (or end) when it returns. (It is called a second time if
+    /// CRIU has put files into the container's file system meanwhile, which `onFrozen` may have missed.) Something passing in the way
     /// makes for another try. On failure the container runs on, and the directory is removed.
     public func dump(
         _ subject: CheckpointSubject, into directory: String, options: CheckpointOptions,
@@ -46,7 +47,8 @@ public struct Checkpointer: Sendable {
         guard findings.isEmpty else {
             throw CheckpointError(
                 .notCheckpointable,
-                "cannot checkpoint \(subject.name): " + findings.prefix(3).map(\.description).joined(separator: "; "),
+                "cannot checkpoint \(subject.name): "
+                    + findings.prefix(3).map(\.description).joined(separator: "; "),
                 findings: findings)
         }
         let plan = try await planned
@@ -57,7 +59,8 @@ public struct Checkpointer: Sendable {
             progress(.dumping(attempt: attempt))
             let dump = DumpAttempt(
                 plan: plan, directory: directory, options: options, service: service,
-                compatibility: compatibility, onFrozen: onFrozen, whileFrozen: whileFrozen, progress: progress)
+                compatibility: compatibility, onFrozen: onFrozen, whileFrozen: whileFrozen, progress: progress
+            )
             do {
                 let (record, memory) = try await dump.run()
                 progress(.sealing)

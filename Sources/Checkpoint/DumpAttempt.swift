@@ -66,9 +66,11 @@ struct DumpAttempt: Sendable {
     private var criuOptions: CRIUDumpOptions {
         let common = CheckpointOptionSet.common(
             externalMounts: plan.externalMounts.map { "mnt[\($0.mountPoint)]:\($0.key)" },
-            emptyNetwork: plan.emptyNetwork, logFile: Self.logName, logLevel: options.verboseLog ? .debug : .warnings)
+            emptyNetwork: plan.emptyNetwork, logFile: Self.logName,
+            logLevel: options.verboseLog ? .debug : .warnings)
         return CRIUDumpOptions(
-            pid: plan.subject.initPID, imageDirectory: images, leaveRunning: options.leaveRunning, common: common)
+            pid: plan.subject.initPID, imageDirectory: images, leaveRunning: options.leaveRunning,
+            common: common)
     }
 
     private var collect: @Sendable () throws -> CheckpointRecorder.Findings {
@@ -82,7 +84,8 @@ struct DumpAttempt: Sendable {
         let record = CheckpointRecord(
             container: plan.subject.name, takenAt: now(), compatibility: compatibility,
             cgroups: findings.cgroups, tasks: findings.tasks, externalMounts: plan.externalMounts,
-            terminals: findings.terminals, emptyNetwork: plan.emptyNetwork, loopbackUp: plan.network?.loopbackUp ?? true,
+            terminals: findings.terminals, emptyNetwork: plan.emptyNetwork,
+            loopbackUp: plan.network?.loopbackUp ?? true,
             networkSettings: plan.changedNetworkSettings, idmap: plan.idmap)
         // Written now: if the tasks are to end, nothing may be left that could fail afterwards.
         try CheckpointStore.write(record, to: directory)
@@ -91,9 +94,12 @@ struct DumpAttempt: Sendable {
         do {
             try await frozen.stepDone()
             try await whileFrozen()
+            // A snapshot begun beside the dump may have passed the directories where CRIU then linked files back.
+            if onFrozen != nil, CheckpointStore.hasRelinkedFiles(directory) { try await whileFrozen() }
         } catch {
             throw CheckpointError(
-                .snapshotFailed, "cannot checkpoint \(plan.subject.name): the snapshot of its files failed: \(error)",
+                .snapshotFailed,
+                "cannot checkpoint \(plan.subject.name): the snapshot of its files failed: \(error)",
                 underlying: error)
         }
     }

@@ -36,7 +36,8 @@ struct Manifest: Codable, Equatable {
         } catch let error as SystemError {
             throw CheckpointError(.altered, "the checkpoint in \(directory) is incomplete: \(error)")
         } catch {
-            throw CheckpointError(.altered, "the manifest \(path) is damaged; the checkpoint cannot be trusted")
+            throw CheckpointError(
+                .altered, "the manifest \(path) is damaged; the checkpoint cannot be trusted")
         }
     }
 
@@ -64,7 +65,8 @@ struct Manifest: Codable, Equatable {
         }
         if let extra = present.subtracting(files.keys).sorted().first {
             throw CheckpointError(
-                .altered, "\(directory)/\(extra) was not there when the checkpoint was made; it cannot be trusted")
+                .altered,
+                "\(directory)/\(extra) was not there when the checkpoint was made; it cannot be trusted")
         }
         for (path, entry) in files.sorted(by: { $0.key < $1.key }) {
             let isMemory = path.hasPrefix("images/pages-")
@@ -75,7 +77,8 @@ struct Manifest: Codable, Equatable {
                 : try Self.sum("\(directory)/\(path)") == entry
             guard same else {
                 throw CheckpointError(
-                    .altered, "\(directory)/\(path) has changed since the checkpoint was made; it cannot be trusted")
+                    .altered,
+                    "\(directory)/\(path) has changed since the checkpoint was made; it cannot be trusted")
             }
         }
     }
@@ -96,9 +99,13 @@ struct Manifest: Codable, Equatable {
         /// Adds the next piece of a file; 0 at its end.
         mutating func read(_ file: FileDescriptor) throws -> Int {
             let count = try room.withUnsafeMutableBytes { buffer in
-                try check("read", "read an image") { Glibc.read(file.rawValue, buffer.baseAddress, buffer.count) }
+                try check("read", "read an image") {
+                    Glibc.read(file.rawValue, buffer.baseAddress, buffer.count)
+                }
             }
-            room.withUnsafeBytes { hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: $0.prefix(count))) }
+            room.withUnsafeBytes {
+                hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: $0.prefix(count)))
+            }
             size += Int64(count)
             return count
         }
@@ -126,13 +133,17 @@ struct Manifest: Codable, Equatable {
         return try Files.names(in: path).sorted().flatMap { name -> [String] in
             let relative = prefix.isEmpty ? name : "\(prefix)/\(name)"
             var information = stat()
-            try check("lstat", "look at \(directory)/\(relative)") { lstat("\(directory)/\(relative)", &information) }
+            try check("lstat", "look at \(directory)/\(relative)") {
+                lstat("\(directory)/\(relative)", &information)
+            }
             switch information.st_mode & S_IFMT {
             case S_IFDIR: return try regularFiles(below: directory, relative)
             case S_IFREG: return relative == Self.fileName ? [] : [relative]
             default:
                 throw CheckpointError(
-                    .altered, "\(directory)/\(relative) is neither a file nor a directory; the checkpoint cannot be trusted")
+                    .altered,
+                    "\(directory)/\(relative) is neither a file nor a directory; the checkpoint cannot be trusted"
+                )
             }
         }
     }

@@ -23,7 +23,8 @@ struct NetworkSettings: Sendable {
         return try OwnThread.run {
             try Namespaces.enter(namespace, .network)
             let flags = (try? Files.text("/proc/thread-self/net/if_inet6", limit: 1 << 16)) ?? ""
-            let up = ((try? Files.text("/proc/thread-self/net/fib_trie", limit: 1 << 20)) ?? "").contains("127.0.0.1")
+            let up = ((try? Files.text("/proc/thread-self/net/fib_trie", limit: 1 << 20)) ?? "").contains(
+                "127.0.0.1")
             return NetworkSettings(
                 settings: readTree(), loopbackUp: up || flags.contains(" lo"), isEmpty: looksEmpty(pid))
         }
@@ -42,18 +43,23 @@ struct NetworkSettings: Sendable {
         let hosts = Set(
             trie.split(separator: "\n").filter { $0.contains("|-- ") }
                 .compactMap { $0.split(separator: " ").last.map(String.init) })
-        let legacy = ((try? Files.text("/proc/\(pid)/net/ip_tables_names", limit: 4096)) ?? "")
+        let legacy =
+            ((try? Files.text("/proc/\(pid)/net/ip_tables_names", limit: 4096)) ?? "")
             + ((try? Files.text("/proc/\(pid)/net/ip6_tables_names", limit: 4096)) ?? "")
-        return names == ["lo"] && v6.count <= 1 && v6.allSatisfy { $0.hasPrefix("00000000000000000000000000000001 ") }
+        return names == ["lo"] && v6.count <= 1
+            && v6.allSatisfy { $0.hasPrefix("00000000000000000000000000000001 ") }
             && hosts.isSubset(of: ["0.0.0.0", "127.0.0.0", "127.0.0.1", "127.255.255.255"]) && legacy.isEmpty
     }
 
     /// Whether nft knows any table in the namespace of a process.
     private static func hasPacketFilter(_ pid: pid_t) -> Bool {
-        guard let namespace = try? Namespaces.open(.network, of: pid), let pipe = try? FileDescriptor.pipe() else {
+        guard let namespace = try? Namespaces.open(.network, of: pid), let pipe = try? FileDescriptor.pipe()
+        else {
             return true
         }
-        let spawn = Spawn(["nft", "list", "tables"], fds: [1: pipe.write]).configured { $0.join = [namespace] }
+        let spawn = Spawn(["nft", "list", "tables"], fds: [1: pipe.write]).configured {
+            $0.join = [namespace]
+        }
         // Without nft on the host CRIU could not save its rules either.
         guard let child = try? spawn.start() else { return false }
         pipe.write.close()

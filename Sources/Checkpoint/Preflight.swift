@@ -49,7 +49,9 @@ struct PreflightContext {
 
     /// CAP_SYS_RESOURCE, which CRIU needs for processes of users outside its own namespace.
     private static func hasResourceCapability() -> Bool {
-        guard let text = try? ProcessStatus.fields(pid: getpid())["CapEff"], let bits = UInt64(text, radix: 16) else {
+        guard let text = try? ProcessStatus.fields(pid: getpid())["CapEff"],
+            let bits = UInt64(text, radix: 16)
+        else {
             return false
         }
         return bits & (1 << 24) != 0

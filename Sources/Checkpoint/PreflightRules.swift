@@ -22,7 +22,9 @@ enum PreflightRules {
 
     static let ofProcess: [ProcessRule] = [
         ProcessRule(reason: cannotSave, advice: stopIt) { process, context in
-            let kinds = ["uts": "host name", "ipc": "IPC", "user": "user", "cgroup": "control group", "time": "time"]
+            let kinds = [
+                "uts": "host name", "ipc": "IPC", "user": "user", "cgroup": "control group", "time": "time",
+            ]
             for (file, kind) in kinds.sorted(by: { $0.key < $1.key }) {
                 if let own = process.namespaces[file], let init1 = context.namespaces[file], own != init1 {
                     return "is in a \(kind) namespace of its own"
@@ -51,7 +53,9 @@ enum PreflightRules {
         },
         ProcessRule(reason: cannotBringBack, advice: stopIt) { process, _ in
             for mapping in process.mappings(of: "/memfd:") where mapping.permissions.hasSuffix("s") {
-                if isWriteSealed(process.pid, mapping.range) { return "maps a sealed memory file (\(mapping.name))" }
+                if isWriteSealed(process.pid, mapping.range) {
+                    return "maps a sealed memory file (\(mapping.name))"
+                }
             }
             return nil
         },
@@ -63,7 +67,9 @@ enum PreflightRules {
         },
         ProcessRule(reason: cannotSave, advice: stopIt) { process, _ in
             for descriptor in process.descriptors where descriptor.target.hasPrefix("pipe:") {
-                if openFlags(process.pid, descriptor.number) & 0o40000 != 0 { return "has a pipe in packet mode open" }
+                if openFlags(process.pid, descriptor.number) & 0o40000 != 0 {
+                    return "has a pipe in packet mode open"
+                }
             }
             return nil
         },
@@ -92,12 +98,15 @@ enum PreflightRules {
         ContainerRule { context in
             guard context.subject.allowsNesting else { return nil }
             return CheckpointFinding(
-                object: "\(context.subject.name) has security.nesting set, so its processes may make namespaces of their own",
+                object:
+                    "\(context.subject.name) has security.nesting set, so its processes may make namespaces of their own",
                 reason: "CRIU cannot save those",
                 advice: "Unset security.nesting and restart the container, or do without --stateful")
         },
         mount("an overlay", cannotBringBack) { $0.type == "overlay" },
-        mount("a FUSE file system", cannotSave) { $0.type == "fuse" || $0.type == "fuseblk" || $0.type.hasPrefix("fuse.") },
+        mount("a FUSE file system", cannotSave) {
+            $0.type == "fuse" || $0.type == "fuseblk" || $0.type.hasPrefix("fuse.")
+        },
         mount("a network namespace (ip netns)", cannotSave) { $0.type == "nsfs" },
         ContainerRule { context in
             let whole = Set(context.mounts.filter { $0.root == "/" }.map { [$0.major, $0.minor] })
@@ -105,7 +114,8 @@ enum PreflightRules {
             return stray.map {
                 CheckpointFinding(
                     object: "\($0.mountPoint) shows a part of a tmpfs of which the rest is mounted nowhere",
-                    reason: cannotSave, advice: "Set PrivateTmp=yes for the service that has it, or unmount it")
+                    reason: cannotSave,
+                    advice: "Set PrivateTmp=yes for the service that has it, or unmount it")
             }
         },
     ]
@@ -136,7 +146,9 @@ enum PreflightRules {
     private static func isWriteSealed(_ pid: pid_t, _ range: String) -> Bool {
         let getSeals: Int32 = 1034
         let sealWrite: Int32 = 0x8
-        guard let file = try? FileDescriptor.open("/proc/\(pid)/map_files/\(range)", O_RDONLY) else { return false }
+        guard let file = try? FileDescriptor.open("/proc/\(pid)/map_files/\(range)", O_RDONLY) else {
+            return false
+        }
         let seals = fcntl(file.rawValue, getSeals)
         return seals > 0 && seals & sealWrite != 0
     }

@@ -12,7 +12,9 @@ enum Recovery {
     static func endRepair(below initPID: pid_t) -> Int {
         var count = 0
         for pid in Proc.tree(from: initPID) {
-            guard let process = try? ProcessDescriptor(pid: pid), let open = try? Proc.descriptors(pid) else { continue }
+            guard let process = try? ProcessDescriptor(pid: pid), let open = try? Proc.descriptors(pid) else {
+                continue
+            }
             for entry in open where entry.target.hasPrefix("socket:") {
                 guard let socket = try? process.duplicate(descriptor: entry.number) else { continue }
                 if endRepair(of: socket) { count += 1 }
@@ -26,7 +28,9 @@ enum Recovery {
         let repair: Int32 = 19
         var value: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
-        guard getsockopt(socket.rawValue, level, repair, &value, &length) == 0, value == 1 else { return false }
+        guard getsockopt(socket.rawValue, level, repair, &value, &length) == 0, value == 1 else {
+            return false
+        }
         value = 0
         return setsockopt(socket.rawValue, level, repair, &value, length) == 0
     }

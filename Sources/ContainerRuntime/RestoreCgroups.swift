@@ -82,7 +82,9 @@ struct RestoreCgroups {
     /// The number a process or thread has inside the container.
     static func numberInside(_ pid: pid_t, thread: pid_t? = nil) -> Int32? {
         let file = thread.map { "/proc/\(pid)/task/\($0)/status" } ?? "/proc/\(pid)/status"
-        guard let text = try? Files.text(file), let line = ProcessStatus.parseFields(text)["NSpid"] else { return nil }
+        guard let text = try? Files.text(file), let line = ProcessStatus.parseFields(text)["NSpid"] else {
+            return nil
+        }
         let numbers = line.split(whereSeparator: { $0 == "\t" || $0 == " " })
         return numbers.count > 1 ? Int32(numbers[1]) : nil
     }

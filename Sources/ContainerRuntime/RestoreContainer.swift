@@ -82,12 +82,14 @@ public struct ContainerRestore {
             CheckpointRecord.self, from: Data(try Files.bytes(path, limit: 64 << 20)))
         guard record.format == CheckpointRecord.currentFormat else {
             throw RuntimeError(
-                .restoreFailed, "\(path) has form \(record.format); this Apus reads \(CheckpointRecord.currentFormat)")
+                .restoreFailed,
+                "\(path) has form \(record.format); this Apus reads \(CheckpointRecord.currentFormat)")
         }
         guard record.idmap == spec.idmap else {
             throw RuntimeError(
                 .restoreFailed,
-                "the checkpoint of \(record.container) was made with other user ids than \(spec.name) has now")
+                "the checkpoint of \(record.container) was made with other user ids than \(spec.name) has now"
+            )
         }
         return record
     }
@@ -111,7 +113,8 @@ public struct ContainerRestore {
         // A console that is no program's controlling terminal comes back only so.
         common.shellJob = true
         return CRIURestoreOptions(
-            imageDirectory: options.checkpoint + "/images", root: spec.rootMount, asSibling: true, common: common)
+            imageDirectory: options.checkpoint + "/images", root: spec.rootMount, asSibling: true,
+            common: common)
     }
 
     private func failure(_ error: any Error) -> any Error {
@@ -122,7 +125,9 @@ public struct ContainerRestore {
             .restoreFailed, "\(reason ?? error.description). The full log is \(options.logFile)")
     }
 
-    private func lastPart(_ path: String) -> String { String(path.split(separator: "/").last ?? "restore.log") }
+    private func lastPart(_ path: String) -> String {
+        String(path.split(separator: "/").last ?? "restore.log")
+    }
 
     private func directory(_ path: String) -> String {
         path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."

@@ -40,7 +40,8 @@ public struct CheckpointRecord: Sendable, Hashable, Codable {
     public init(
         container: String, takenAt: Double, compatibility: CheckpointCompatibility,
         cgroups: [CheckpointCgroup], tasks: [CheckpointTask], externalMounts: [CheckpointExternalMount],
-        terminals: [CRIUTerminals.Session] = [], emptyNetwork: Bool, loopbackUp: Bool, networkSettings: [String: String],
+        terminals: [CRIUTerminals.Session] = [], emptyNetwork: Bool, loopbackUp: Bool,
+        networkSettings: [String: String],
         idmap: IDMap?, frozenMicroseconds: UInt32 = 0,
         size: Int64 = 0
     ) {

@@ -8,7 +8,9 @@ enum RestoreTasks {
     static func replay(_ record: CheckpointRecord, on processes: [Int32: pid_t]) {
         for task in record.tasks {
             guard let pid = processes[task.pid] else { continue }
-            if let filter = task.coredumpFilter { try? Files.poke("/proc/\(pid)/coredump_filter", "0x\(filter)") }
+            if let filter = task.coredumpFilter {
+                try? Files.poke("/proc/\(pid)/coredump_filter", "0x\(filter)")
+            }
             guard !task.threads.isEmpty else { continue }
             let threads = threadsByNumberInside(pid)
             for thread in task.threads {

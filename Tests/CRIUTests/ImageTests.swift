@@ -24,7 +24,8 @@ import Testing
         for length in 0..<whole.count {
             let part = Array(whole.prefix(length))
             if length == 8 || length == 15 {
-                #expect(try CRIUImage(name: "x", bytes: part, magic: .files).entries.count == (length - 8) / 7)
+                #expect(
+                    try CRIUImage(name: "x", bytes: part, magic: .files).entries.count == (length - 8) / 7)
             } else {
                 #expect(throws: CRIUError.self) { try CRIUImage(name: "x", bytes: part, magic: .files) }
             }
@@ -56,7 +57,8 @@ import Testing
         let regular: [UInt8] = [0x08, 1, 0x10, 4]
         let image = try CRIUImage(
             name: "files.img",
-            bytes: Self.encode([regular, timer(value: 0, interval: 3), timer(value: 2, interval: 3)]), magic: .files)
+            bytes: Self.encode([regular, timer(value: 0, interval: 3), timer(value: 2, interval: 3)]),
+            magic: .files)
         let mended = try #require(try CRIUTimers.mendExpired(image))
         #expect(mended.entries[0] == regular)
         #expect(mended.entries[2] == timer(value: 2, interval: 3))
@@ -79,5 +81,16 @@ import Testing
 
     private static func encode(_ entries: [[UInt8]]) -> [UInt8] {
         entries.reduce(into: files) { $0 += [UInt8($1.count), 0, 0, 0] + $1 }
+    }
+}
+
+/// Files whose names are gone.
+@Suite struct RemapTests {
+    @Test(arguments: [(0, true), (1, false), (2, false)] as [(UInt8, Bool)])
+    func onlyLinksConcernTheFileSystem(_ kind: UInt8, _ links: Bool) throws {
+        let magic: [UInt8] = [0x19, 0x43, 0x56, 0x54, 0x54, 0x39, 0x13, 0x59]
+        let bytes = magic + [6, 0, 0, 0, 0x08, 1, 0x10, 2, 0x18, kind]
+        let image = try CRIUImage(name: "remap-fpath.img", bytes: bytes, magic: .remaps)
+        #expect(try CRIURemaps.linksFiles(image) == links)
     }
 }

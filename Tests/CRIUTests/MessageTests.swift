@@ -14,7 +14,8 @@ import Testing
 
     @Test func dumpRequestCarriesItsOptions() throws {
         let common = CRIUCommonOptions(
-            logFile: "x.log", external: ["mnt[/dev/null]:dev-null"], networkLock: .skip, emptyNetworkNamespace: true)
+            logFile: "x.log", external: ["mnt[/dev/null]:dev-null"], networkLock: .skip,
+            emptyNetworkNamespace: true)
         let options = CRIUDumpOptions(pid: 42, imageDirectory: "/x", leaveRunning: true, common: common)
         let bytes = try CRIURequest.dump(options, imageDirectory: 7, workDirectory: nil).encoded()
         #expect(bytes.prefix(2) == [0x08, 1])

@@ -12,12 +12,15 @@ import Testing
     private func image(_ entries: [[UInt8]]) throws -> CRIUImage {
         let magic: [UInt8] = [0x19, 0x43, 0x56, 0x54, 0x36, 0x30, 0x45, 0x59]
         return try CRIUImage(
-            name: "tty-info.img", bytes: entries.reduce(into: magic) { $0 += [UInt8($1.count), 0, 0, 0] + $1 },
+            name: "tty-info.img",
+            bytes: entries.reduce(into: magic) { $0 += [UInt8($1.count), 0, 0, 0] + $1 },
             magic: .terminals)
     }
 
     @Test func aMissedSessionIsFilledIn() throws {
-        let image = try image([terminal(0, session: 0, foreground: 0), terminal(1, session: 7, foreground: 7)])
+        let image = try image([
+            terminal(0, session: 0, foreground: 0), terminal(1, session: 7, foreground: 7),
+        ])
         let sessions = [
             CRIUTerminals.Session(terminal: 0, session: 5, foreground: 6),
             CRIUTerminals.Session(terminal: 1, session: 9, foreground: 9),

@@ -23,10 +23,12 @@ import Testing
             tasks: [
                 CheckpointTask(
                     pid: 7, name: "cron", cgroup: "system.slice/cron.service",
-                    threads: [CheckpointThread(tid: 7, affinity: "0-1,3", timerSlack: 1)], coredumpFilter: "0000007f")
+                    threads: [CheckpointThread(tid: 7, affinity: "0-1,3", timerSlack: 1)],
+                    coredumpFilter: "0000007f")
             ],
             externalMounts: [
-                CheckpointExternalMount(mountPoint: "/dev/null", key: "dev-null", source: .host(path: "/dev/null")),
+                CheckpointExternalMount(
+                    mountPoint: "/dev/null", key: "dev-null", source: .host(path: "/dev/null")),
                 CheckpointExternalMount(mountPoint: "/sys/fs/cgroup", key: "cgroup", source: .cgroup),
             ],
             emptyNetwork: true, loopbackUp: true, networkSettings: ["core/somaxconn": "1024"],

@@ -455,6 +455,47 @@ nonisolated struct criu_terminal: Sendable {
   fileprivate var _pty: criu_pty? = nil
 }
 
+nonisolated struct criu_remap: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var origID: UInt32 {
+    get {_origID ?? 0}
+    set {_origID = newValue}
+  }
+  /// Returns true if `origID` has been explicitly set.
+  var hasOrigID: Bool {self._origID != nil}
+  /// Clears the value of `origID`. Subsequent reads from it will return its default value.
+  mutating func clearOrigID() {self._origID = nil}
+
+  var remapID: UInt32 {
+    get {_remapID ?? 0}
+    set {_remapID = newValue}
+  }
+  /// Returns true if `remapID` has been explicitly set.
+  var hasRemapID: Bool {self._remapID != nil}
+  /// Clears the value of `remapID`. Subsequent reads from it will return its default value.
+  mutating func clearRemapID() {self._remapID = nil}
+
+  var remapType: UInt32 {
+    get {_remapType ?? 0}
+    set {_remapType = newValue}
+  }
+  /// Returns true if `remapType` has been explicitly set.
+  var hasRemapType: Bool {self._remapType != nil}
+  /// Clears the value of `remapType`. Subsequent reads from it will return its default value.
+  mutating func clearRemapType() {self._remapType = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _origID: UInt32? = nil
+  fileprivate var _remapID: UInt32? = nil
+  fileprivate var _remapType: UInt32? = nil
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 nonisolated extension criu_dump_statistics: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -899,6 +940,56 @@ nonisolated extension criu_terminal: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs._sid != rhs._sid {return false}
     if lhs._pgrp != rhs._pgrp {return false}
     if lhs._pty != rhs._pty {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension criu_remap: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "criu_remap"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}orig_id\0\u{3}remap_id\0\u{3}remap_type\0")
+
+  public var isInitialized: Bool {
+    if self._origID == nil {return false}
+    if self._remapID == nil {return false}
+    return true
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self._origID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self._remapID) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self._remapType) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._origID {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._remapID {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._remapType {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: criu_remap, rhs: criu_remap) -> Bool {
+    if lhs._origID != rhs._origID {return false}
+    if lhs._remapID != rhs._remapID {return false}
+    if lhs._remapType != rhs._remapType {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
