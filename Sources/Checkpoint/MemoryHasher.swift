@@ -16,7 +16,9 @@ final class MemoryHasher: Sendable {
     init(directory: String) {
         self.directory = directory
         task = Mutex(nil)
-        task.withLock { $0 = Task { [self] in try await onThread { try self.follow() } } }
+        task.withLock {
+            $0 = Task { [self] in try await onThread { try OwnThread.run { try self.follow() } } }
+        }
     }
 
     /// The sums of all files, now that they are complete. Those that cannot be told are left out.
@@ -32,6 +34,8 @@ final class MemoryHasher: Sendable {
     }
 
     private func follow() throws -> [String: Manifest.Entry] {
+        // Not while CRIU wants the processor: the tasks stand still for CRIU, not for this.
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
         var sums: [String: Manifest.Entry] = [:]
         for number in 1... {
             let name = "images/pages-\(number).img"
