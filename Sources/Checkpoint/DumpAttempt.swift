@@ -70,7 +70,8 @@ struct DumpAttempt: Sendable {
             logLevel: options.verboseLog ? .debug : .warnings)
         return CRIUDumpOptions(
             pid: plan.subject.initPID, imageDirectory: images, leaveRunning: options.leaveRunning,
-            common: common)
+            // By path: a file handle names an inode of this volume, and a snapshot is restored from copies.
+            forceIrmap: true, common: common)
     }
 
     private var collect: @Sendable () throws -> CheckpointRecorder.Findings {
