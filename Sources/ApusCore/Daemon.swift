@@ -99,14 +99,17 @@ public final class Daemon: Sendable {
         let file = try FileDescriptor.open(directory.lock, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
         guard flock(file.rawValue, LOCK_EX | LOCK_NB) == 0 else {
             throw ServiceError.failure(
-                "Another apusd is using \(directory.path). End it first, or set APUS_DIR to another directory")
+                "Another apusd is using \(directory.path). End it first, or set APUS_DIR to another directory"
+            )
         }
         return file
     }
 
     /// Eight hex digits, made once: they keep the cgroups of two daemons on one machine apart.
     private static func daemonID(_ directory: DataDirectory) throws -> String {
-        if let known = try? Files.text(directory.daemonID).trimmingSpaces, known.utf8.count == 8 { return known }
+        if let known = try? Files.text(directory.daemonID).trimmingSpaces, known.utf8.count == 8 {
+            return known
+        }
         let id = RandomID.bytes(4).hex
         try Files.replace(directory.daemonID, Array((id + "\n").utf8), mode: 0o644)
         return id

@@ -17,10 +17,12 @@ extension ContainerService {
         for (pool, driver) in pools.drivers {
             do {
                 for leftover in try await driver.removeLeftovers() {
-                    context.logger.notice("removed what an interrupted operation had left", metadata: ["path": "\(leftover)"])
+                    context.logger.notice(
+                        "removed what an interrupted operation had left", metadata: ["path": "\(leftover)"])
                 }
             } catch {
-                context.logger.error("cannot clean up a pool", metadata: ["pool": "\(pool)", "error": "\(error)"])
+                context.logger.error(
+                    "cannot clean up a pool", metadata: ["pool": "\(pool)", "error": "\(error)"])
             }
         }
         removeStrays()
@@ -57,12 +59,14 @@ extension ContainerService {
         let survivor = alive.max()
         if let staged = await driver.staged(for: name) {
             let live = driver.rootfs(of: .container(name))
-            if let survivor, let shown = inode(context.directory.runtime(name, generation: survivor) + "/root"),
+            if let survivor,
+                let shown = inode(context.directory.runtime(name, generation: survivor) + "/root"),
                 shown != inode(live), shown == inode(staged.rootfs)
             {
                 do {
                     try await staged.swap()
-                    logger(name).notice("an interrupted restore was undone: the container has its former files again")
+                    logger(name).notice(
+                        "an interrupted restore was undone: the container has its former files again")
                 } catch {
                     logger(name).error("cannot undo an interrupted restore", metadata: ["error": "\(error)"])
                 }
@@ -82,7 +86,8 @@ extension ContainerService {
         }
         guard let generation = entry.record.generation else { return }
         do {
-            var spec = try spec(entry.record, rootfs: try pools.driver(entry.record.pool).rootfs(of: .container(name)))
+            var spec = try spec(
+                entry.record, rootfs: try pools.driver(entry.record.pool).rootfs(of: .container(name)))
             spec.generation = Int(generation)
             let status = try await RuntimeConnection(spec: spec).status()
             guard status.isRunning else { throw RuntimeError(.notRunning, "it has ended") }
@@ -126,7 +131,8 @@ extension ContainerService {
             case "deleting a snapshot":
                 if (try? record(name, journal.detail)) != nil {
                     try await deleteSnapshotNow(name, journal.detail)
-                    log.notice("the deletion of snapshot \(journal.detail) was interrupted and is finished now")
+                    log.notice(
+                        "the deletion of snapshot \(journal.detail) was interrupted and is finished now")
                 }
             case "snapshotting", "snapshotting with its state":
                 try await discardHalfMadeSnapshot(name, journal.detail)
@@ -210,7 +216,8 @@ extension ContainerService {
                 runtimeDirectory: context.directory.runtime(name, generation: generation))
         } catch {
             logger(name).error(
-                "cannot clean up a former generation", metadata: ["generation": "\(generation)", "error": "\(error)"])
+                "cannot clean up a former generation",
+                metadata: ["generation": "\(generation)", "error": "\(error)"])
         }
     }
 

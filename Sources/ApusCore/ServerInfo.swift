@@ -50,7 +50,8 @@ public final class ServerInfo: Sendable {
     public func update(_ new: ConfigMap, merge: Bool, ifMatch: String?) throws {
         try ETag.check(ifMatch, against: try etag())
         for key in new.keys where !key.hasPrefix("user.") || key == "user." {
-            throw ServiceError.badRequest("Unknown server configuration key: \"\(key)\"; this version has user.*")
+            throw ServiceError.badRequest(
+                "Unknown server configuration key: \"\(key)\"; this version has user.*")
         }
         let old = config.withLock { $0 }
         let changed = (merge ? old.merging(new) { _, given in given } : new).filter { !$0.value.isEmpty }

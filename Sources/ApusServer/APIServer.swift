@@ -54,7 +54,8 @@ public struct APIServer: Sendable {
             },
             webSocket: { [daemon] target throws(ServiceError) in try Self.webSocket(target, daemon) })
         let server = channel.server(
-            configuration: ServerConfiguration(address: .unixDomainSocket(path: socket.temporary), backlog: 1024),
+            configuration: ServerConfiguration(
+                address: .unixDomainSocket(path: socket.temporary), backlog: 1024),
             onServerRunning: { [logger] _ in
                 do {
                     try socket.publish()

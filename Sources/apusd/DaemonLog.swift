@@ -33,6 +33,7 @@ struct DaemonLog: LogHandler {
     }
 
     private func quoted(_ text: String) -> String {
-        text.contains(where: { $0.isWhitespace || $0 == "\"" }) ? "\"\(text.replacing("\"", with: "'"))\"" : text
+        text.contains(where: { $0.isWhitespace || $0 == "\"" })
+            ? "\"\(text.replacing("\"", with: "'"))\"" : text
     }
 }

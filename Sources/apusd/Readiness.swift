@@ -18,7 +18,9 @@ enum Readiness {
         let length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count)
         let text = Array(message.utf8)
         _ = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { sendto(socket, text, text.count, 0, $0, length) }
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                sendto(socket, text, text.count, 0, $0, length)
+            }
         }
     }
 }

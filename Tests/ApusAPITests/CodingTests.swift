@@ -80,7 +80,8 @@ struct CodingTests {
     func snapshot() throws {
         let snapshot = try decode(
             InstanceSnapshot.self,
-            #"{"expires_at":"0001-01-01T00:00:00Z","name":"snapB","size":-1,"stateful":true,"profiles":["default"]}"#)
+            #"{"expires_at":"0001-01-01T00:00:00Z","name":"snapB","size":-1,"stateful":true,"profiles":["default"]}"#
+        )
         #expect(snapshot.expiresAt.isZero)
         #expect(snapshot.stateful)
         #expect(snapshot.size == -1)
@@ -90,7 +91,8 @@ struct CodingTests {
     @Test("What clients leave out takes its default; null does too")
     func defaults() throws {
         let put = try decode(
-            InstancePut.self, #"{"config":null,"devices":null,"profiles":null,"restore":"c/s0","stateful":true}"#)
+            InstancePut.self,
+            #"{"config":null,"devices":null,"profiles":null,"restore":"c/s0","stateful":true}"#)
         #expect(put.config.isEmpty && put.profiles.isEmpty)
         #expect(put.restore == "c/s0" && put.stateful)
         let post = try decode(InstancesPost.self, #"{"name":"a","profiles":null,"source":{"type":"none"}}"#)
@@ -104,7 +106,8 @@ struct CodingTests {
     func exec() throws {
         let post = try decode(
             ExecPost.self,
-            #"{"command":["true"],"wait-for-websocket":true,"interactive":false,"record-output":true,"width":0}"#)
+            #"{"command":["true"],"wait-for-websocket":true,"interactive":false,"record-output":true,"width":0}"#
+        )
         #expect(post.waitForWebsocket && post.recordOutput)
         #expect(try object(post)["wait-for-websocket"] == true)
         let control = try decode(
@@ -130,7 +133,8 @@ struct TimestampTests {
     @Test(
         "RFC 3339, there and back",
         arguments: [
-            "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2026-11-22T23:29:58.354086948Z", "2000-02-29T12:00:00Z",
+            "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2026-11-22T23:29:58.354086948Z",
+            "2000-02-29T12:00:00Z",
             "1969-12-31T23:59:59.5Z", "9999-12-31T23:59:59Z",
         ])
     func roundTrip(text: String) throws {
@@ -143,7 +147,9 @@ struct TimestampTests {
         #expect(Timestamp("2026-01-01T00:00:00.1-01:30")?.description == "2026-01-01T01:30:00.1Z")
     }
 
-    @Test("What is no time", arguments: ["", "yesterday", "2026-13-01T00:00:00Z", "2026-01-01", "2026-01-01T00:00:00"])
+    @Test(
+        "What is no time",
+        arguments: ["", "yesterday", "2026-13-01T00:00:00Z", "2026-01-01", "2026-01-01T00:00:00"])
     func refused(text: String) {
         #expect(Timestamp(text) == nil)
     }

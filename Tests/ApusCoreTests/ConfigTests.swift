@@ -9,7 +9,8 @@ struct ConfigTests {
             ("limits.cpu", "2"), ("limits.cpu", "0-1,3"), ("limits.cpu.allowance", "50%"),
             ("limits.cpu.allowance", "25ms/100ms"), ("limits.memory", "512MiB"), ("limits.memory", "10%"),
             ("limits.processes", "100"), ("security.privileged", "true"), ("user.anything", "äöü"),
-            ("environment.PATH", "/bin"), ("boot.autostart", "0"), ("image.os", "Debian"), ("limits.memory", ""),
+            ("environment.PATH", "/bin"), ("boot.autostart", "0"), ("image.os", "Debian"),
+            ("limits.memory", ""),
         ])
     func accepted(key: String, value: String) throws {
         try ConfigCheck.check([key: value])
@@ -21,7 +22,8 @@ struct ConfigTests {
             ("limits.cpu", "0"), ("limits.cpu", "1-"), ("limits.cpu", "a"), ("limits.cpu.allowance", "150%"),
             ("limits.memory", "-1"), ("limits.memory", "12 parsecs"), ("limits.memory", "99999999999TiB"),
             ("limits.processes", "0"), ("security.privileged", "maybe"), ("limits.cpus", "1"), ("user.", "x"),
-            ("raw.lxc", "lxc.rootfs=/"), ("volatile.uuid", "x"), ("environment.A=B", "x"), ("environment.A", "a\0b"),
+            ("raw.lxc", "lxc.rootfs=/"), ("volatile.uuid", "x"), ("environment.A=B", "x"),
+            ("environment.A", "a\0b"),
         ])
     func refused(key: String, value: String) {
         #expect(throws: ServiceError.self) { try ConfigCheck.check([key: value]) }
@@ -51,9 +53,13 @@ struct ConfigTests {
 
     @Test("Only the root disk can be a device yet")
     func devices() throws {
-        try ConfigCheck.check(devices: ["root": ["type": "disk", "path": "/", "pool": "default"], "eth0": ["type": "none"]])
+        try ConfigCheck.check(devices: [
+            "root": ["type": "disk", "path": "/", "pool": "default"], "eth0": ["type": "none"],
+        ])
         #expect(throws: ServiceError.self) { try ConfigCheck.check(devices: ["eth0": ["type": "nic"]]) }
-        #expect(throws: ServiceError.self) { try ConfigCheck.check(devices: ["d": ["type": "disk", "path": "/srv"]]) }
+        #expect(throws: ServiceError.self) {
+            try ConfigCheck.check(devices: ["d": ["type": "disk", "path": "/srv"]])
+        }
     }
 }
 
@@ -65,7 +71,8 @@ struct NameTests {
     @Test(
         "Bad container names",
         arguments: [
-            "", "1a", "-a", "a-", "a_b", "a.b", "a/b", "..", "ä", "a b", "a\0", String(repeating: "a", count: 64),
+            "", "1a", "-a", "a-", "a_b", "a.b", "a/b", "..", "ä", "a b", "a\0",
+            String(repeating: "a", count: 64),
         ])
     func bad(name: String) {
         #expect(throws: ServiceError.self) { try Names.checkInstance(name) }

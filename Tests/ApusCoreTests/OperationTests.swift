@@ -46,7 +46,9 @@ struct OperationTests {
     @Test("Cancelling ends the task; what cannot be cancelled says so")
     func cancel() async throws {
         let (operations, _) = service()
-        let fixed = operations.start("Testing") { _ in try await Task.sleep(for: .seconds(60)) ; return nil }
+        let fixed = operations.start("Testing") { _ in
+            try await Task.sleep(for: .seconds(60)); return nil
+        }
         #expect(throws: ServiceError.self) { try operations.cancel(fixed.id) }
         let begun = operations.start("Testing", mayCancel: true) { _ in
             try await Task.sleep(for: .seconds(60))

@@ -31,7 +31,9 @@ struct StoreTests {
     @Test("Migrations run once, and the database stays the same when it is opened again")
     func migrations() throws {
         let path = NSTemporaryDirectory() + "apus-test-\(UUID().uuidString).db"
-        defer { for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) } }
+        defer {
+            for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
+        }
         let first = try Store(path: path)
         let applied = try first.appliedMigrations()
         #expect(!applied.isEmpty)

@@ -8,7 +8,8 @@ struct FrameTests {
     private static let mask = WebSocketMaskingKey([1, 2, 3, 4])
 
     private func frame(
-        _ opcode: WebSocketOpcode, _ text: String = "", fin: Bool = true, masked: Bool = true, rsv1: Bool = false
+        _ opcode: WebSocketOpcode, _ text: String = "", fin: Bool = true, masked: Bool = true,
+        rsv1: Bool = false
     ) -> WebSocketFrame {
         var data = ByteBuffer(string: text)
         if masked, let mask = Self.mask { data.webSocketMask(mask) }
@@ -32,10 +33,16 @@ struct FrameTests {
     @Test("Bytes are handed on as they come, texts when they are whole")
     func fragments() {
         #expect(
-            take([frame(.binary, "a", fin: false), frame(.continuation, "b", fin: false), frame(.continuation, "c")])
+            take([
+                frame(.binary, "a", fin: false), frame(.continuation, "b", fin: false),
+                frame(.continuation, "c"),
+            ])
                 == ["a", "b", "c"].map { .data(ByteBuffer(string: $0)) })
         #expect(
-            take([frame(.text, "a", fin: false), frame(.continuation, "b", fin: false), frame(.continuation, "c")])
+            take([
+                frame(.text, "a", fin: false), frame(.continuation, "b", fin: false),
+                frame(.continuation, "c"),
+            ])
                 == [.none, .none, .text("abc")])
     }
 
@@ -84,7 +91,8 @@ struct TargetTests {
         let (path, query) = Router.parse("/1.0/instances/c1/files?path=%2Froot%2Fa+b&x&y=1=2")
         #expect(path == ["1.0", "instances", "c1", "files"])
         #expect(query == ["path": "/root/a b", "x": "", "y": "1=2"])
-        #expect(Router.parse("/1.0/images/aliases/debian%2F12").path == ["1.0", "images", "aliases", "debian/12"])
+        #expect(
+            Router.parse("/1.0/images/aliases/debian%2F12").path == ["1.0", "images", "aliases", "debian/12"])
         #expect(Router.parse("/a%zz").path == nil)
         #expect(Router.parse("/").path == [])
     }

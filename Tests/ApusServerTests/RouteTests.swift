@@ -31,8 +31,11 @@ struct RouteTests {
             #expect(try await test.refused("DELETE", "/1.0/instances").errorCode == 501)
             #expect(try await test.refused("POST", "/1.0/instances", "{nonsense").errorCode == 400)
             #expect(try await test.refused("POST", "/1.0/instances", #"{"name":5}"#).errorCode == 400)
-            let name = try await test.refused("POST", "/1.0/instances", #"{"name":"a_b","source":{"type":"none"}}"#)
-            #expect(name.error == "Invalid instance name: Name can only contain alphanumeric and hyphen characters")
+            let name = try await test.refused(
+                "POST", "/1.0/instances", #"{"name":"a_b","source":{"type":"none"}}"#)
+            #expect(
+                name.error
+                    == "Invalid instance name: Name can only contain alphanumeric and hyphen characters")
             #expect(try await test.refused("GET", "/1.0/operations/none").error == "Operation not found")
             #expect(try await test.refused("GET", "/1.0/events").errorCode == 400)
         }
@@ -59,7 +62,8 @@ struct RouteTests {
             #expect(patched.status == 200)
             let profile = try await test.get(Profile.self, "/1.0/profiles/small")
             #expect(profile.config == ["limits.cpu": "1", "limits.processes": "9"])
-            let wrong = try await test.refused("PUT", "/1.0/profiles/small", #"{"config":{"limits.cpu":"x"}}"#)
+            let wrong = try await test.refused(
+                "PUT", "/1.0/profiles/small", #"{"config":{"limits.cpu":"x"}}"#)
             #expect(wrong.error.contains("limits.cpu"))
             #expect(try await test.refused("POST", "/1.0/profiles", #"{"name":"small"}"#).errorCode == 409)
             #expect(try await test.request("DELETE", "/1.0/profiles/small").status == 200)
@@ -70,15 +74,20 @@ struct RouteTests {
     @Test("A pool and an empty container: create, edit, snapshot, rename, delete")
     func container() async throws {
         try await TestDaemon.with { test in
-            let none = try await test.refused("POST", "/1.0/instances", #"{"name":"c1","source":{"type":"none"}}"#)
+            let none = try await test.refused(
+                "POST", "/1.0/instances", #"{"name":"c1","source":{"type":"none"}}"#)
             #expect(none.error.contains("admin init"))
-            #expect(try await test.request("POST", "/1.0/storage-pools", #"{"name":"default","driver":"dir"}"#).status == 201)
+            #expect(
+                try await test.request("POST", "/1.0/storage-pools", #"{"name":"default","driver":"dir"}"#)
+                    .status == 201)
             try await test.run("POST", "/1.0/instances", #"{"name":"c1","source":{"type":"none"}}"#)
             #expect(try await test.get([String].self, "/1.0/containers") == ["/1.0/containers/c1"])
             let full = try await test.get([Instance].self, "/1.0/instances?recursion=2")
             #expect(full.first?.state?.statusCode == 102)
             #expect(full.first?.snapshots?.isEmpty == true)
-            #expect(try await test.refused("POST", "/1.0/instances", #"{"name":"c1","source":{"type":"none"}}"#).errorCode == 409)
+            #expect(
+                try await test.refused("POST", "/1.0/instances", #"{"name":"c1","source":{"type":"none"}}"#)
+                    .errorCode == 409)
 
             let read = try await test.request("GET", "/1.0/instances/c1")
             let tag = try #require(read.headers["etag"])
@@ -86,13 +95,20 @@ struct RouteTests {
             let old = try await test.refused(
                 "PUT", "/1.0/instances/c1", #"{"config":{}}"#, headers: ["If-Match": tag])
             #expect(old.errorCode == 412)
-            let refused = try await test.refused("PATCH", "/1.0/instances/c1", #"{"config":{"volatile.uuid":"x"}}"#)
+            let refused = try await test.refused(
+                "PATCH", "/1.0/instances/c1", #"{"config":{"volatile.uuid":"x"}}"#)
             #expect(refused.errorCode == 400)
-            #expect(try await test.refused("PUT", "/1.0/instances/c1/state", #"{"action":"fly"}"#).error == "Unknown action: 'fly'")
-            #expect(try await test.refused("PUT", "/1.0/instances/c1/state", #"{"action":"stop"}"#).errorCode == 400)
+            #expect(
+                try await test.refused("PUT", "/1.0/instances/c1/state", #"{"action":"fly"}"#).error
+                    == "Unknown action: 'fly'")
+            #expect(
+                try await test.refused("PUT", "/1.0/instances/c1/state", #"{"action":"stop"}"#).errorCode
+                    == 400)
 
             try await test.run("POST", "/1.0/instances/c1/snapshots", "{}")
-            #expect(try await test.get([InstanceSnapshot].self, "/1.0/instances/c1/snapshots?recursion=1").map(\.name) == ["snap0"])
+            #expect(
+                try await test.get([InstanceSnapshot].self, "/1.0/instances/c1/snapshots?recursion=1").map(
+                    \.name) == ["snap0"])
             try await test.run("POST", "/1.0/instances/c1/snapshots/snap0", #"{"name":"s1"}"#)
             try await test.run("PUT", "/1.0/instances/c1", #"{"restore":"s1"}"#)
             try await test.run("POST", "/1.0/instances/c1", #"{"name":"c2"}"#)
@@ -109,7 +125,8 @@ struct RouteTests {
             let big = #"{"name":""# + String(repeating: "a", count: 2 << 20) + #""}"#
             #expect(try await test.refused("POST", "/1.0/profiles", big).errorCode == 413)
             let header = try? await test.raw(
-                Array("GET / HTTP/1.1\r\nHost: x\r\nA: \(String(repeating: "b", count: 200_000))\r\n\r\n".utf8))
+                Array(
+                    "GET / HTTP/1.1\r\nHost: x\r\nA: \(String(repeating: "b", count: 200_000))\r\n\r\n".utf8))
             #expect(header.map { !String(decoding: $0, as: UTF8.self).contains("200 OK") } ?? true)
             let nonsense = try? await test.raw(Array("\0\0\0\0 what\r\n\r\n".utf8))
             #expect(nonsense.map { !String(decoding: $0, as: UTF8.self).contains("200 OK") } ?? true)
@@ -126,12 +143,15 @@ struct RouteTests {
                 "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
                 "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
             ]
-            let refused = try await test.refused("GET", "/1.0/operations/x/websocket?secret=y", headers: upgrade)
+            let refused = try await test.refused(
+                "GET", "/1.0/operations/x/websocket?secret=y", headers: upgrade)
             #expect(refused.errorCode == 404)
             let types = try await test.refused("GET", "/1.0/events?type=gossip", headers: upgrade)
             #expect(types.errorCode == 400)
             // An unmasked frame breaks the protocol: the daemon says so and closes.
-            let head = "GET /1.0/events HTTP/1.1\r\nHost: x\r\n" + upgrade.map { "\($0): \($1)\r\n" }.joined() + "\r\n"
+            let head =
+                "GET /1.0/events HTTP/1.1\r\nHost: x\r\n" + upgrade.map { "\($0): \($1)\r\n" }.joined()
+                + "\r\n"
             let reply = try await test.raw(Array(head.utf8) + [0x81, 0x02, 0x68, 0x69])
             #expect(String(decoding: reply.prefix(12), as: UTF8.self) == "HTTP/1.1 101")
             let close = try #require(reply.indices.last { $0 + 3 < reply.count && reply[$0] == 0x88 })
@@ -145,7 +165,8 @@ extension TestDaemon {
     func run(_ method: String, _ path: String, _ body: String = "") async throws {
         let reply = try await request(method, path, body)
         #expect(reply.status == 202)
-        let begun = try #require(try APIJSON.decode(Response<ApusAPI.Operation>.self, from: reply.body).metadata)
+        let begun = try #require(
+            try APIJSON.decode(Response<ApusAPI.Operation>.self, from: reply.body).metadata)
         let ended = try await get(ApusAPI.Operation.self, "/1.0/operations/\(begun.id)/wait?timeout=30")
         #expect(ended.state == .success, "\(ended.err)")
     }
@@ -161,7 +182,9 @@ struct RestReferenceTests {
                 .appendingPathComponent("../../docs/reference/rest-api.md")
             let text = try String(contentsOf: file, encoding: .utf8)
             #expect(text.contains(table), "replace the table in docs/reference/rest-api.md by:\n\(table)")
-            for name in ServerInfo.extensions { #expect(text.contains("`\(name)`"), "\(name) is not explained") }
+            for name in ServerInfo.extensions {
+                #expect(text.contains("`\(name)`"), "\(name) is not explained")
+            }
         }
     }
 }

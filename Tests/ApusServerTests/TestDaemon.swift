@@ -80,7 +80,9 @@ struct TestDaemon {
         var headers: [String: String] = [:]
         for line in lines.dropFirst() {
             let sides = line.split(separator: ":", maxSplits: 1)
-            if sides.count == 2 { headers[sides[0].lowercased()] = sides[1].trimmingCharacters(in: .whitespaces) }
+            if sides.count == 2 {
+                headers[sides[0].lowercased()] = sides[1].trimmingCharacters(in: .whitespaces)
+            }
         }
         return (status, headers, Data(data[end.upperBound...]))
     }

@@ -27,7 +27,8 @@ public enum ConfigCheck {
             throw ServiceError.badRequest("The value of \"\(key)\" is too long, or has a zero byte")
         }
         if key.hasPrefix("environment."), key.contains("=") {
-            throw ServiceError.badRequest("The name of an environment variable cannot contain \"=\": \"\(key)\"")
+            throw ServiceError.badRequest(
+                "The name of an environment variable cannot contain \"=\": \"\(key)\"")
         }
         guard !value.isEmpty else { return }
         if let problem = problem(entry.kind, value) {
@@ -68,7 +69,8 @@ public enum ConfigCheck {
             case "disk" where device["path"] == "/":
                 for key in device.keys where !["type", "path", "pool"].contains(key) {
                     throw ServiceError.badRequest(
-                        "Device \"\(name)\": a root disk has the keys path and pool; \"\(key)\" is not one of them")
+                        "Device \"\(name)\": a root disk has the keys path and pool; \"\(key)\" is not one of them"
+                    )
                 }
             case nil, "":
                 throw ServiceError.badRequest("Device \"\(name)\" has no type")

@@ -43,7 +43,8 @@ public enum ConfigKeys {
             "How many ids its user namespace has"),
         ConfigKey(
             "security.nesting", .bool, default: "false", live: false,
-            "Allows nested namespaces and what else cannot be checkpointed; stateful verbs refuse such containers"),
+            "Allows nested namespaces and what else cannot be checkpointed; stateful verbs refuse such containers"
+        ),
         ConfigKey(
             "security.privileged", .bool, default: "false", live: false,
             "Runs without a user namespace: root inside is root outside"),
@@ -60,7 +61,8 @@ public enum ConfigKeys {
             "The newer name of security.syscalls.blacklist_default"),
         ConfigKey("user.*", .text, live: true, "Free for users"),
         ConfigKey(
-            "volatile.base_image", .text, live: true, owner: .daemon, "Fingerprint of the image it was made from"),
+            "volatile.base_image", .text, live: true, owner: .daemon,
+            "Fingerprint of the image it was made from"),
         ConfigKey(
             "volatile.idmap.base", .text, live: true, owner: .daemon, "First host id of its user namespace"),
         ConfigKey(
@@ -76,7 +78,10 @@ public enum ConfigKeys {
         ("raw.seccomp", "use security.syscalls.deny"),
         ("raw.apparmor", "Apus does not use AppArmor"),
         ("linux.kernel_modules", "load kernel modules on the host"),
-        ("security.syscalls.whitelist", "the checkpointable profile is a deny list; use security.syscalls.deny"),
+        (
+            "security.syscalls.whitelist",
+            "the checkpointable profile is a deny list; use security.syscalls.deny"
+        ),
         ("security.syscalls.allow", "the checkpointable profile is a deny list; use security.syscalls.deny"),
         ("security.devlxd", "containers do not get a /dev/lxd yet"),
     ]

@@ -26,7 +26,9 @@ public enum ConfigValues {
     }
 
     /// Whether a key of a configuration says yes.
-    public static func isTrue(_ config: [String: String], _ key: String, default fallback: Bool = false) -> Bool {
+    public static func isTrue(_ config: [String: String], _ key: String, default fallback: Bool = false)
+        -> Bool
+    {
         config[key].flatMap(bool) ?? fallback
     }
 

@@ -22,7 +22,9 @@ public struct IDMapAllocator: Sendable {
     public mutating func allocate(
         _ container: String, size: Int64 = IDMapAllocator.defaultSize, base: Int64? = nil
     ) throws -> Range<Int64> {
-        if let present = used[container], Int64(present.count) == size, base == nil || base == present.lowerBound {
+        if let present = used[container], Int64(present.count) == size,
+            base == nil || base == present.lowerBound
+        {
             return present
         }
         let others = used.filter { $0.key != container }
@@ -33,13 +35,15 @@ public struct IDMapAllocator: Sendable {
             }
             if let other = others.first(where: { $0.value.overlaps(wanted) }) {
                 throw ServiceError.conflict(
-                    "The ids from security.idmap.base \(base) on are those of container \"\(other.key)\"; choose others")
+                    "The ids from security.idmap.base \(base) on are those of container \"\(other.key)\"; choose others"
+                )
             }
             used[container] = wanted
             return wanted
         }
         var start = pool.lowerBound
-        for range in others.values.sorted(by: { $0.lowerBound < $1.lowerBound }) where range.upperBound > start {
+        for range in others.values.sorted(by: { $0.lowerBound < $1.lowerBound })
+        where range.upperBound > start {
             if range.lowerBound - start >= size { break }
             start = range.upperBound
         }

@@ -10,7 +10,8 @@ extension ContainerService {
         let name = post.name.isEmpty ? freeName() : post.name
         try Names.checkInstance(name)
         guard post.type.isEmpty || post.type == "container" else {
-            throw ServiceError.badRequest("Instances of type \"\(post.type)\" are not supported; use \"container\"")
+            throw ServiceError.badRequest(
+                "Instances of type \"\(post.type)\" are not supported; use \"container\"")
         }
         guard entries[name] == nil else { throw ServiceError.conflict("Instance \"\(name)\" already exists") }
         let architecture = Machine.names.architecture
@@ -33,7 +34,8 @@ extension ContainerService {
         record.pool = try pools.poolForRoot(expanded(record).devices)
         try checkSource(post.source)
         let source = post.source
-        return try context.operate(on: name, "creating", "Creating instance", mayCancel: true) { [record] handle in
+        return try context.operate(on: name, "creating", "Creating instance", mayCancel: true) {
+            [record] handle in
             try await self.createNow(record, source, handle)
             return nil
         }
@@ -43,13 +45,16 @@ extension ContainerService {
         switch source.type {
         case "none", "image": break
         case "copy": _ = try copySource(source.source)
-        case "": throw ServiceError.badRequest("Say where the container's files come from: the source has no type")
+        case "":
+            throw ServiceError.badRequest("Say where the container's files come from: the source has no type")
         default: throw ServiceError.badRequest("Unknown source type \"\(source.type)\"")
         }
     }
 
     /// Makes a container; its lock is held by the caller.
-    private func createNow(_ planned: ContainerRecord, _ source: InstanceSource, _ handle: OperationHandle) async throws {
+    private func createNow(_ planned: ContainerRecord, _ source: InstanceSource, _ handle: OperationHandle)
+        async throws
+    {
         var record = planned
         let name = record.name
         var image: ImageRecord?
@@ -83,7 +88,8 @@ extension ContainerService {
             }
             try Task.checkCancellation()
             try await applyTemplates(
-                record, event: source.type == "copy" ? .copy : .create, volume: driver.directory(of: .container(name)))
+                record, event: source.type == "copy" ? .copy : .create,
+                volume: driver.directory(of: .container(name)))
         }
         entries[name] = ContainerEntry(record: record)
         tell("instance-created", name)
@@ -92,7 +98,9 @@ extension ContainerService {
     /// The volume that a copy is made of: a stopped container's, or a snapshot's.
     private func copySource(_ text: String) throws -> Volume {
         let parts = text.split(separator: "/", maxSplits: 1).map(String.init)
-        guard let container = parts.first else { throw ServiceError.badRequest("Say which container to copy") }
+        guard let container = parts.first else {
+            throw ServiceError.badRequest("Say which container to copy")
+        }
         let entry = try entry(container)
         if parts.count == 2 {
             guard entry.snapshots.contains(where: { $0.name == parts[1] }) else {
@@ -101,7 +109,8 @@ extension ContainerService {
             return .snapshot(container: container, name: parts[1])
         }
         guard entry.live == nil else {
-            throw ServiceError.badRequest("\"\(container)\" is running; take a snapshot and copy that, or stop it first")
+            throw ServiceError.badRequest(
+                "\"\(container)\" is running; take a snapshot and copy that, or stop it first")
         }
         return .container(container)
     }

@@ -42,7 +42,9 @@ extension ContainerService {
         guard try entry(name).live == nil else {
             throw ServiceError.badRequest("The instance is running; stop it before renaming it")
         }
-        guard entries[newName] == nil else { throw ServiceError.conflict("Instance \"\(newName)\" already exists") }
+        guard entries[newName] == nil else {
+            throw ServiceError.conflict("Instance \"\(newName)\" already exists")
+        }
         let target = try context.locks.acquire(newName, "being made by a rename")
         do {
             return try context.operate(on: name, "renaming", "Renaming instance", detail: newName) { _ in

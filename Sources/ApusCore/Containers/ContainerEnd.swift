@@ -25,7 +25,8 @@ extension ContainerService {
         let name = entry.record.name
         let log = logger(name)
         if end == nil {
-            log.warning("apus-runtime has died; what is left of the container is cleaned up, and it is stopped now")
+            log.warning(
+                "apus-runtime has died; what is left of the container is cleaned up, and it is stopped now")
         }
         do {
             try await RuntimeCleanup.remove(live.spec)

@@ -46,7 +46,9 @@ public actor ContainerService {
 
     /// A container.
     /// - Parameter full: with its state and snapshots.
-    public func get(_ name: String, full: Bool = false) throws -> Instance { instance(try entry(name), full: full) }
+    public func get(_ name: String, full: Bool = false) throws -> Instance {
+        instance(try entry(name), full: full)
+    }
 
     /// The tag of a container's editable part.
     public func etag(_ name: String) throws -> String { try ETag.of(try entry(name).editable) }
@@ -94,7 +96,9 @@ public actor ContainerService {
 
     /// The running generation of a container.
     func live(_ name: String) throws -> LiveContainer {
-        guard let live = try entry(name).live else { throw ServiceError.badRequest("The instance is not running") }
+        guard let live = try entry(name).live else {
+            throw ServiceError.badRequest("The instance is not running")
+        }
         return live
     }
 

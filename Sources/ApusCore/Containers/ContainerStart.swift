@@ -178,7 +178,8 @@ extension ContainerService {
             event, volume: volume,
             values: TemplateValues(
                 name: record.name, architecture: record.architecture,
-                isPrivileged: expanded(record).isTrue("security.privileged"), config: expanded(record).config))
+                isPrivileged: expanded(record).isTrue("security.privileged"), config: expanded(record).config)
+        )
         for note in notes { logger(record.name).info("template: \(note)") }
     }
 }

@@ -7,7 +7,9 @@ extension ContainerService {
     /// Stops a container and keeps its running state, for the next start.
     public func stopStateful(_ name: String) throws -> ApusAPI.Operation {
         try checkStateful(name)
-        return try context.operate(on: name, "stopping with its state", "Stopping instance", detail: "stateful") {
+        return try context.operate(
+            on: name, "stopping with its state", "Stopping instance", detail: "stateful"
+        ) {
             handle in
             try await self.stopStatefulNow(name, handle)
             return nil
@@ -21,7 +23,8 @@ extension ContainerService {
         let checkpointer = try await context.checkpoints.checkpointer()
         let findings = try await checkpointer.preflight(subject(live))
         guard findings.isEmpty else { throw notCheckpointable(name, findings) }
-        await sessions.end(name, why: "\(name) is being stopped with its running state kept; this session ends")
+        await sessions.end(
+            name, why: "\(name) is being stopped with its running state kept; this session ends")
         try await live.connection.endSessions()
         let directory = context.directory.stoppedState(name)
         try CheckpointStore.remove(directory: directory)
@@ -46,7 +49,8 @@ extension ContainerService {
         let entry = try entry(name)
         guard entry.live != nil else { throw ServiceError.badRequest("The instance is not running") }
         guard !entry.record.frozen else {
-            throw ServiceError.badRequest("\"\(name)\" is frozen; unfreeze it before saving its running state")
+            throw ServiceError.badRequest(
+                "\"\(name)\" is frozen; unfreeze it before saving its running state")
         }
         guard !expanded(entry.record).isTrue("security.nesting") else {
             throw ServiceError.badRequest(
@@ -72,7 +76,8 @@ extension ContainerService {
     static func report(_ progress: CheckpointProgress, _ handle: OperationHandle?) {
         switch progress {
         case .preflight: handle?.progress("Looking for what cannot be saved")
-        case .dumping(let attempt): handle?.progress(attempt > 1 ? "Saving processes, try \(attempt)" : "Saving processes")
+        case .dumping(let attempt):
+            handle?.progress(attempt > 1 ? "Saving processes, try \(attempt)" : "Saving processes")
         case .snapshotting: handle?.progress("Saving files")
         case .sealing: handle?.progress("Checking the saved state")
         }

@@ -35,7 +35,9 @@ extension ContainerService {
 
     /// Stops a container: init is asked to end, or with force everything is killed.
     public func stop(_ name: String, timeout: Duration, force: Bool) throws -> ApusAPI.Operation {
-        guard try entry(name).live != nil else { throw ServiceError.badRequest("The instance is already stopped") }
+        guard try entry(name).live != nil else {
+            throw ServiceError.badRequest("The instance is already stopped")
+        }
         return try context.operate(on: name, "stopping", "Stopping instance") { _ in
             try await self.stopNow(name, timeout: timeout, force: force)
             try await self.finishStop(name)
@@ -88,7 +90,8 @@ extension ContainerService {
         let entry = try entry(name)
         guard let live = entry.live else { throw ServiceError.badRequest("The instance is not running") }
         guard entry.record.frozen != frozen else {
-            throw ServiceError.badRequest(frozen ? "The instance is already frozen" : "The instance is not frozen")
+            throw ServiceError.badRequest(
+                frozen ? "The instance is already frozen" : "The instance is not frozen")
         }
         let (action, description) =
             frozen ? ("freezing", "Freezing instance") : ("unfreezing", "Unfreezing instance")

@@ -83,7 +83,8 @@ extension ContainerService {
         }
     }
 
-    private func updateNow(_ name: String, from old: ContainerRecord, to record: ContainerRecord) async throws {
+    private func updateNow(_ name: String, from old: ContainerRecord, to record: ContainerRecord) async throws
+    {
         let live = try entry(name).live
         try await withRollback { rollback in
             try change(name) { present in

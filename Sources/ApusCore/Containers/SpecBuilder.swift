@@ -37,7 +37,8 @@ enum SpecBuilder {
             config, "security.syscalls.deny_default",
             default: ConfigValues.isTrue(config, "security.syscalls.blacklist_default", default: true))
         policy.denied = ["security.syscalls.deny", "security.syscalls.blacklist"].flatMap { key in
-            (config[key] ?? "").split(whereSeparator: { $0.isNewline || $0 == "," || $0 == " " }).map(String.init)
+            (config[key] ?? "").split(whereSeparator: { $0.isNewline || $0 == "," || $0 == " " }).map(
+                String.init)
         }
         return policy
     }

@@ -30,9 +30,13 @@ extension Store {
     /// Adds a container and returns it with its row's number.
     public func insert(_ record: ContainerRecord) throws -> ContainerRecord {
         try queue.write { db in
-            guard try Int.fetchOne(db, sql: "SELECT 1 FROM containers WHERE name = ?", arguments: [record.name]) == nil
+            guard
+                try Int.fetchOne(db, sql: "SELECT 1 FROM containers WHERE name = ?", arguments: [record.name])
+                    == nil
             else { throw ServiceError.conflict("Instance \"\(record.name)\" already exists") }
-            guard let pool = try Int64.fetchOne(db, sql: "SELECT id FROM pools WHERE name = ?", arguments: [record.pool])
+            guard
+                let pool = try Int64.fetchOne(
+                    db, sql: "SELECT id FROM pools WHERE name = ?", arguments: [record.pool])
             else { throw ServiceError.notFound("Storage pool \"\(record.pool)\" not found") }
             var values = try Self.columns(record)
             values["pool_id"] = pool
@@ -56,7 +60,8 @@ extension Store {
             let assignments = values.keys.sorted().map { "\($0) = :\($0)" }.joined(separator: ", ")
             values["id"] = record.id
             try db.execute(
-                sql: "UPDATE containers SET \(assignments) WHERE id = :id", arguments: StatementArguments(values))
+                sql: "UPDATE containers SET \(assignments) WHERE id = :id",
+                arguments: StatementArguments(values))
             guard db.changesCount == 1 else { throw ServiceError.notFound("Instance not found") }
             try Self.setProfiles(db, record)
         }
@@ -79,7 +84,9 @@ extension Store {
         guard present != record.profiles else { return }
         try db.execute(sql: "DELETE FROM container_profiles WHERE container_id = ?", arguments: [record.id])
         for (position, name) in record.profiles.enumerated() {
-            guard let profile = try Int64.fetchOne(db, sql: "SELECT id FROM profiles WHERE name = ?", arguments: [name])
+            guard
+                let profile = try Int64.fetchOne(
+                    db, sql: "SELECT id FROM profiles WHERE name = ?", arguments: [name])
             else { throw ServiceError.notFound("Profile \"\(name)\" not found") }
             try db.execute(
                 sql: "INSERT INTO container_profiles (container_id, profile_id, position) VALUES (?, ?, ?)",
@@ -87,12 +94,14 @@ extension Store {
         }
     }
 
-    private static func columns(_ record: ContainerRecord) throws -> [String: (any DatabaseValueConvertible)?] {
+    private static func columns(_ record: ContainerRecord) throws -> [String: (any DatabaseValueConvertible)?]
+    {
         [
             "name": record.name, "uuid": record.uuid, "architecture": record.architecture,
             "description": record.description, "ephemeral": record.ephemeral,
             "created_at": record.createdAt.description, "last_used_at": record.lastUsedAt.description,
-            "base_image": record.baseImage, "config": try json(record.config), "devices": try json(record.devices),
+            "base_image": record.baseImage, "config": try json(record.config),
+            "devices": try json(record.devices),
             "idmap_base": record.idmap?.lowerBound, "idmap_size": record.idmap.map { Int64($0.count) },
             "generation": record.generation, "frozen": record.frozen, "stateful": record.stateful,
             "state_taken_at": record.stateTakenAt.description, "state_size": record.stateSize,

@@ -71,7 +71,8 @@ extension Store {
     /// Renames an alias.
     public func renameAlias(_ name: String, to newName: String) throws {
         try queue.write { db in
-            try db.execute(sql: "UPDATE image_aliases SET name = ? WHERE name = ?", arguments: [newName, name])
+            try db.execute(
+                sql: "UPDATE image_aliases SET name = ? WHERE name = ?", arguments: [newName, name])
         }
     }
 

@@ -23,7 +23,8 @@ extension Store {
     public func journal() throws -> [JournalEntry] {
         try queue.read { db in
             try Row.fetchAll(db, sql: "SELECT * FROM journal ORDER BY id").map { row in
-                var entry = JournalEntry(container: row["container"], action: row["action"], detail: row["detail"])
+                var entry = JournalEntry(
+                    container: row["container"], action: row["action"], detail: row["detail"])
                 entry.id = row["id"]
                 entry.startedAt = Self.time(row["started_at"])
                 return entry
@@ -45,7 +46,8 @@ extension Store {
         try queue.write { db in
             if let value {
                 try db.execute(
-                    sql: "INSERT INTO server_config VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    sql:
+                        "INSERT INTO server_config VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                     arguments: [key, value])
             } else {
                 try db.execute(sql: "DELETE FROM server_config WHERE key = ?", arguments: [key])

@@ -25,7 +25,8 @@ extension Store {
                     config = excluded.config, devices = excluded.devices
                     """,
                 arguments: [
-                    profile.name, profile.description, try Self.json(profile.config), try Self.json(profile.devices),
+                    profile.name, profile.description, try Self.json(profile.config),
+                    try Self.json(profile.devices),
                 ])
         }
     }

@@ -15,7 +15,8 @@ public struct FileService: Sendable {
 
     /// Opens what a path means; a symlink at its end is shown as such.
     public func open(_ name: String, _ path: String) async throws -> ContainerFile {
-        try await with(name, path, writing: false) { files, path in try await files.open(path, follow: false) }
+        try await with(name, path, writing: false) { files, path in try await files.open(path, follow: false)
+        }
     }
 
     /// Begins to write a file.
@@ -28,7 +29,9 @@ public struct FileService: Sendable {
     }
 
     /// Makes a directory; one that is there is good.
-    public func makeDirectory(_ name: String, _ path: String, _ attributes: ContainerFileAttributes) async throws {
+    public func makeDirectory(_ name: String, _ path: String, _ attributes: ContainerFileAttributes)
+        async throws
+    {
         try await with(name, path, writing: true) { files, path in
             do {
                 try await files.makeDirectory(path, attributes: attributes)
@@ -58,7 +61,9 @@ public struct FileService: Sendable {
         _ name: String, _ path: String, writing: Bool,
         _ body: (ContainerFiles, String) async throws -> Result
     ) async throws -> Result {
-        guard !path.isEmpty, !path.utf8.contains(0) else { throw ServiceError.badRequest("Say which file: the path is missing") }
+        guard !path.isEmpty, !path.utf8.contains(0) else {
+            throw ServiceError.badRequest("Say which file: the path is missing")
+        }
         let absolute = path.hasPrefix("/") ? path : "/" + path
         let (root, cached) = try await containers.fileRoot(name, writing: writing)
         let files = cached ?? ContainerFiles(root, program: context.launcher.program)
@@ -89,7 +94,8 @@ extension ContainerService {
     func fileRoot(_ name: String, writing: Bool) throws -> (ContainerFiles.Root, ContainerFiles?) {
         let entry = try entry(name)
         if let action = context.locks.action(of: name), action == "restoring" || action == "deleting" {
-            throw ServiceError.conflict("Instance \"\(name)\" is busy: \(action). Try again when that is done")
+            throw ServiceError.conflict(
+                "Instance \"\(name)\" is busy: \(action). Try again when that is done")
         }
         if let live = entry.live {
             let root = ContainerFiles.Root.running(

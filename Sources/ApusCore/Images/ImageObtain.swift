@@ -13,7 +13,8 @@ extension ImageService {
         switch source.protocol {
         case "":
             guard source.server.isEmpty else {
-                throw ServiceError.badRequest("An image from \"\(source.server)\" needs a protocol; this version has \"debian\"")
+                throw ServiceError.badRequest(
+                    "An image from \"\(source.server)\" needs a protocol; this version has \"debian\"")
             }
             guard !source.alias.isEmpty || !source.fingerprint.isEmpty else {
                 throw ServiceError.badRequest("Say which image: by alias or fingerprint")
@@ -23,7 +24,8 @@ extension ImageService {
             _ = try recipe(source.alias)
         default:
             throw ServiceError.badRequest(
-                "Images by protocol \"\(source.protocol)\" cannot be fetched yet; import a file, or use \"debian\"")
+                "Images by protocol \"\(source.protocol)\" cannot be fetched yet; import a file, or use \"debian\""
+            )
         }
     }
 
@@ -58,7 +60,8 @@ extension ImageService {
         let wanted = debianNames[image.architecture] ?? image.architecture
         guard wanted.isEmpty || wanted == machine else {
             throw ServiceError.badRequest(
-                "Image \(image.fingerprint.prefix(12)) is for \(image.architecture); this machine runs \(machine)")
+                "Image \(image.fingerprint.prefix(12)) is for \(image.architecture); this machine runs \(machine)"
+            )
         }
     }
 
@@ -85,7 +88,8 @@ extension ImageService {
     /// Brings an image into the store, as POST /1.0/images with a JSON body asks.
     public func create(_ post: ImagesPost) throws -> ApusAPI.Operation {
         guard let source = post.source, source.type == "image", source.protocol == "debian" else {
-            throw ServiceError.badRequest("Upload an image file, or give a source of type image and protocol \"debian\"")
+            throw ServiceError.badRequest(
+                "Upload an image file, or give a source of type image and protocol \"debian\"")
         }
         _ = try recipe(source.alias)
         for alias in post.aliases { try Names.checkAlias(alias.name) }
@@ -104,7 +108,8 @@ extension ImageService {
         try context.store.update(record)
         images[record.fingerprint] = record
         for alias in post.aliases {
-            try setAlias(ImageAlias(name: alias.name, target: record.fingerprint, description: alias.description))
+            try setAlias(
+                ImageAlias(name: alias.name, target: record.fingerprint, description: alias.description))
         }
     }
 
@@ -117,9 +122,12 @@ extension ImageService {
     }
 
     /// The image of a recipe: from the store, from a build that is under way, or from a new one.
-    private func build(_ alias: String, refresh: Bool, _ handle: OperationHandle) async throws -> ImageRecord {
+    private func build(_ alias: String, refresh: Bool, _ handle: OperationHandle) async throws -> ImageRecord
+    {
         let recipe = try recipe(alias)
-        if !refresh, let known = aliases[Self.alias(of: recipe)], let record = images[known.target] { return record }
+        if !refresh, let known = aliases[Self.alias(of: recipe)], let record = images[known.target] {
+            return record
+        }
         if let running = builds[recipe.name] {
             handle.progress("Waiting for the image to be built")
             return try await running.value
@@ -165,7 +173,9 @@ extension ImageService {
         record.source?.alias = recipe.name
         try add(record)
         try setAlias(
-            ImageAlias(name: Self.alias(of: recipe), target: record.fingerprint, description: "built on this machine"))
+            ImageAlias(
+                name: Self.alias(of: recipe), target: record.fingerprint, description: "built on this machine"
+            ))
         return record
     }
 }

@@ -25,7 +25,9 @@ public actor ImageService {
         for record in try context.store.images() {
             // A file that is gone cannot be told from one that never was.
             guard store.exists(record.fingerprint) else {
-                context.logger.warning("an image's file is gone; the image is forgotten", metadata: ["image": "\(record.fingerprint)"])
+                context.logger.warning(
+                    "an image's file is gone; the image is forgotten",
+                    metadata: ["image": "\(record.fingerprint)"])
                 try context.store.deleteImage(record.fingerprint)
                 continue
             }
@@ -61,7 +63,8 @@ public actor ImageService {
         if let exact = images[wanted] { return exact }
         let matches = wanted.utf8.count >= 4 ? images.values.filter { $0.fingerprint.hasPrefix(wanted) } : []
         guard matches.count < 2 else {
-            throw ServiceError.badRequest("The beginning \"\(fingerprint)\" fits \(matches.count) images; give more of it")
+            throw ServiceError.badRequest(
+                "The beginning \"\(fingerprint)\" fits \(matches.count) images; give more of it")
         }
         guard let match = matches.first else { throw ServiceError.notFound("Image not found") }
         return match
@@ -168,14 +171,18 @@ public actor ImageService {
     public func updateAlias(_ name: String, _ put: ImageAliasPut) throws {
         let old = try alias(name)
         try setAlias(
-            ImageAlias(name: name, target: put.target.isEmpty ? old.target : put.target, description: put.description))
+            ImageAlias(
+                name: name, target: put.target.isEmpty ? old.target : put.target, description: put.description
+            ))
     }
 
     /// Renames an alias.
     public func renameAlias(_ name: String, to newName: String) throws {
         try Names.checkAlias(newName)
         var alias = try alias(name)
-        guard aliases[newName] == nil else { throw ServiceError.conflict("The alias \"\(newName)\" already exists") }
+        guard aliases[newName] == nil else {
+            throw ServiceError.conflict("The alias \"\(newName)\" already exists")
+        }
         try context.store.renameAlias(name, to: newName)
         aliases[name] = nil
         alias.name = newName

@@ -24,7 +24,8 @@ extension ImageService {
 
     /// Checks an image file that has been taken in, and keeps it.
     public func finishUpload(
-        _ upload: ImageUpload, filename: String, properties: [String: String], isPublic: Bool, expecting: String?
+        _ upload: ImageUpload, filename: String, properties: [String: String], isPublic: Bool,
+        expecting: String?
     ) -> ApusAPI.Operation {
         context.operations.start("Importing image") { handle in
             handle.progress("Checking the image")

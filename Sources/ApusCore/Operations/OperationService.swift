@@ -60,7 +60,8 @@ public final class OperationService: Sendable {
         set(&operation, .pending)
         state.withLock { state in
             state.entries[operation.id] = Entry(
-                operation: operation, cancel: cancel, sockets: sockets, isSession: isSession || sockets != nil)
+                operation: operation, cancel: cancel, sockets: sockets, isSession: isSession || sockets != nil
+            )
         }
         events.publish(.operation, operation)
         set(&operation, .running)
@@ -118,7 +119,8 @@ public final class OperationService: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let ended = state.withLock { state in
-                    guard var entry = state.entries[id], !entry.operation.state.isFinal, !Task.isCancelled else {
+                    guard var entry = state.entries[id], !entry.operation.state.isFinal, !Task.isCancelled
+                    else {
                         return true
                     }
                     entry.waiters[waiter] = continuation
@@ -188,7 +190,9 @@ public final class OperationService: Sendable {
         if let changed { events.publish(.operation, changed) }
     }
 
-    private func finish(_ id: String, _ code: StatusCode, members: [String: JSONValue] = [:], error: String = "") {
+    private func finish(
+        _ id: String, _ code: StatusCode, members: [String: JSONValue] = [:], error: String = ""
+    ) {
         let ended: (Operation, [CheckedContinuation<Void, Never>])? = state.withLock { state in
             guard var entry = state.entries[id] else { return nil }
             var metadata = entry.operation.metadata?.objectValue ?? [:]

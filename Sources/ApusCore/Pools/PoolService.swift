@@ -27,7 +27,9 @@ public final class PoolService: Sendable {
 
     /// A pool, without what uses it.
     public func get(_ name: String) throws -> StoragePool {
-        guard let pool = pools.withLock({ $0[name] }) else { throw ServiceError.notFound("Storage pool not found") }
+        guard let pool = pools.withLock({ $0[name] }) else {
+            throw ServiceError.notFound("Storage pool not found")
+        }
         return pool.description
     }
 
@@ -35,7 +37,8 @@ public final class PoolService: Sendable {
     public func create(_ post: StoragePoolsPost) async throws {
         try Names.checkPool(post.name)
         guard post.driver == "dir" else {
-            throw ServiceError.badRequest("Unknown storage driver \"\(post.driver)\"; this version has \"dir\"")
+            throw ServiceError.badRequest(
+                "Unknown storage driver \"\(post.driver)\"; this version has \"dir\"")
         }
         for key in post.config.keys where key != "source" {
             throw ServiceError.badRequest("Unknown key \"\(key)\" for a storage pool of driver dir")
@@ -100,7 +103,8 @@ public final class PoolService: Sendable {
 
     private func makeDriver(_ pool: StoragePool) throws -> any StorageDriver {
         guard pool.driver == "dir" else {
-            throw ServiceError.failure("Storage pool \"\(pool.name)\" has an unknown driver \"\(pool.driver)\"")
+            throw ServiceError.failure(
+                "Storage pool \"\(pool.name)\" has an unknown driver \"\(pool.driver)\"")
         }
         return DirDriver(path: pool.config["source"] ?? context.directory.pool(pool.name))
     }

@@ -21,7 +21,9 @@ public final class ProfileService: Sendable {
 
     /// A profile, without what uses it.
     public func get(_ name: String) throws -> Profile {
-        guard let profile = profiles.withLock({ $0[name] }) else { throw ServiceError.notFound("Profile not found") }
+        guard let profile = profiles.withLock({ $0[name] }) else {
+            throw ServiceError.notFound("Profile not found")
+        }
         return profile
     }
 
@@ -55,7 +57,9 @@ public final class ProfileService: Sendable {
 
     /// Renames a profile; containers keep it.
     func rename(_ name: String, to newName: String) throws {
-        guard name != "default" else { throw ServiceError.badRequest("The profile \"default\" cannot be renamed") }
+        guard name != "default" else {
+            throw ServiceError.badRequest("The profile \"default\" cannot be renamed")
+        }
         try Names.checkProfile(newName)
         var profile = try get(name)
         guard profiles.withLock({ $0[newName] }) == nil else {
@@ -73,10 +77,13 @@ public final class ProfileService: Sendable {
     /// Removes a profile that no container has.
     public func delete(_ name: String, usedBy: [String]) throws {
         _ = try get(name)
-        guard name != "default" else { throw ServiceError.badRequest("The profile \"default\" cannot be deleted") }
+        guard name != "default" else {
+            throw ServiceError.badRequest("The profile \"default\" cannot be deleted")
+        }
         guard usedBy.isEmpty else {
             throw ServiceError.badRequest(
-                "The profile \"\(name)\" is in use by \(usedBy.joined(separator: ", ")); take it off them first")
+                "The profile \"\(name)\" is in use by \(usedBy.joined(separator: ", ")); take it off them first"
+            )
         }
         try context.store.deleteProfile(name)
         profiles.withLock { _ = $0.removeValue(forKey: name) }

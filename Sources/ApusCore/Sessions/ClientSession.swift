@@ -31,7 +31,8 @@ final class ClientSession: Session {
 
     init(interactive: Bool) {
         self.interactive = interactive
-        flushed = Dictionary(uniqueKeysWithValues: (interactive ? ["0"] : ["1", "2"]).map { ($0, Occurrence()) })
+        flushed = Dictionary(
+            uniqueKeysWithValues: (interactive ? ["0"] : ["1", "2"]).map { ($0, Occurrence()) })
     }
 
     private var streamNames: [String] { interactive ? ["0"] : ["0", "1", "2"] }

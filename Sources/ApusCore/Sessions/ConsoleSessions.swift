@@ -8,7 +8,8 @@ extension ContainerService {
     /// Attaches a client to a container's console.
     public func console(_ name: String, _ post: ConsolePost) throws -> ApusAPI.Operation {
         guard post.type.isEmpty || post.type == "console" else {
-            throw ServiceError.badRequest("Unknown console type \"\(post.type)\"; containers have \"console\"")
+            throw ServiceError.badRequest(
+                "Unknown console type \"\(post.type)\"; containers have \"console\"")
         }
         let live = try sessionTarget(name)
         let session = ConsoleSession(live: live, width: post.width, height: post.height)
@@ -27,7 +28,9 @@ extension ContainerService {
 
     /// What a container's console has printed.
     public func consoleLog(_ name: String) async throws -> [UInt8] {
-        if let live = try entry(name).live, let bytes = try? await live.connection.consoleScrollback() { return bytes }
+        if let live = try entry(name).live, let bytes = try? await live.connection.consoleScrollback() {
+            return bytes
+        }
         return (try? Files.bytes(context.directory.logs(name) + "/console.log")) ?? []
     }
 
@@ -115,7 +118,8 @@ final class ConsoleSession: Session {
 
     private func resize(width: Int, height: Int) async {
         guard width > 0, height > 0 else { return }
-        try? await live.connection.resizeConsole(rows: UInt16(clamping: height), columns: UInt16(clamping: width))
+        try? await live.connection.resizeConsole(
+            rows: UInt16(clamping: height), columns: UInt16(clamping: width))
     }
 
     func hangUp() {

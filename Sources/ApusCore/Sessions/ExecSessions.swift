@@ -17,13 +17,15 @@ extension ContainerService {
         where text.utf8.contains(0) {
             throw ServiceError.badRequest("A command, its environment and directory cannot have zero bytes")
         }
-        guard post.user >= 0, post.group >= 0, post.user <= UInt32.max - 1, post.group <= UInt32.max - 1 else {
+        guard post.user >= 0, post.group >= 0, post.user <= UInt32.max - 1, post.group <= UInt32.max - 1
+        else {
             throw ServiceError.badRequest("User and group must be ids of the container")
         }
         let description = "Executing command"
         guard post.waitForWebsocket else { return recordedExec(name, live, post, description) }
         let session = ClientSession(interactive: post.interactive)
-        let sockets = SocketSet(names: session.socketNames) { name, socket in await session.run(name, socket) }
+        let sockets = SocketSet(names: session.socketNames) { name, socket in await session.run(name, socket)
+        }
         let registry = sessions
         return context.operations.start(
             description, resources: ["instances": [name]], metadata: Self.metadata(post), sockets: sockets,
@@ -42,8 +44,10 @@ extension ContainerService {
         guard try !entry(name).record.frozen else {
             throw ServiceError.badRequest("The instance is frozen; unfreeze it first")
         }
-        if let action = context.locks.action(of: name), action.hasPrefix("stop") || action.hasPrefix("restor") {
-            throw ServiceError.conflict("Instance \"\(name)\" is busy: \(action). Try again when that is done")
+        if let action = context.locks.action(of: name), action.hasPrefix("stop") || action.hasPrefix("restor")
+        {
+            throw ServiceError.conflict(
+                "Instance \"\(name)\" is busy: \(action). Try again when that is done")
         }
         return live
     }
@@ -72,7 +76,8 @@ extension ContainerService {
             }
             var request = Self.request(post)
             request.io = .streams(
-                input: try .open("/dev/null", O_RDONLY), output: try sink("stdout"), error: try sink("stderr"))
+                input: try .open("/dev/null", O_RDONLY), output: try sink("stdout"), error: try sink("stderr")
+            )
             do {
                 let session = try await live.connection.exec(request)
                 return ["return": .int(Int64(try await session.exitStatus().shellCode))]
@@ -90,7 +95,9 @@ extension ContainerService {
     }
 
     private static func request(_ post: ExecPost) -> ExecRequest {
-        func dimension(_ value: Int, _ usual: UInt16) -> UInt16 { value > 0 ? UInt16(clamping: value) : usual }
+        func dimension(_ value: Int, _ usual: UInt16) -> UInt16 {
+            value > 0 ? UInt16(clamping: value) : usual
+        }
         var request = ExecRequest(
             post.command,
             io: .terminal(rows: dimension(post.height, 24), columns: dimension(post.width, 80)))

@@ -5,7 +5,9 @@ import Storage
 
 extension ContainerService {
     /// The snapshots of a container, oldest first.
-    public func snapshots(_ name: String) throws -> [InstanceSnapshot] { try entry(name).snapshots.map(\.snapshot) }
+    public func snapshots(_ name: String) throws -> [InstanceSnapshot] {
+        try entry(name).snapshots.map(\.snapshot)
+    }
 
     /// A snapshot.
     public func snapshot(_ name: String, _ snapshot: String) throws -> InstanceSnapshot {
@@ -22,7 +24,8 @@ extension ContainerService {
     /// Deletes a snapshot.
     public func deleteSnapshot(_ name: String, _ snapshot: String) throws -> ApusAPI.Operation {
         _ = try record(name, snapshot)
-        return try context.operate(on: name, "deleting a snapshot", "Deleting snapshot", detail: snapshot) { _ in
+        return try context.operate(on: name, "deleting a snapshot", "Deleting snapshot", detail: snapshot) {
+            _ in
             try await self.deleteSnapshotNow(name, snapshot)
             return nil
         }
@@ -40,7 +43,9 @@ extension ContainerService {
     }
 
     /// Renames a snapshot.
-    public func renameSnapshot(_ name: String, _ snapshot: String, to newName: String) throws -> ApusAPI.Operation {
+    public func renameSnapshot(_ name: String, _ snapshot: String, to newName: String) throws
+        -> ApusAPI.Operation
+    {
         try Names.checkSnapshot(newName)
         _ = try record(name, snapshot)
         guard try !entry(name).snapshots.contains(where: { $0.name == newName }) else {
@@ -62,7 +67,8 @@ extension ContainerService {
             rollback.add { try await driver.rename(.snapshot(container: name, name: newName), to: snapshot) }
             if record.stateful {
                 let (from, to) = (
-                    context.directory.snapshotState(name, snapshot), context.directory.snapshotState(name, newName)
+                    context.directory.snapshotState(name, snapshot),
+                    context.directory.snapshotState(name, newName)
                 )
                 try moveFile(from, to)
                 rollback.add { try moveFile(to, from) }

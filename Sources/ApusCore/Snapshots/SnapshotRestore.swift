@@ -30,7 +30,9 @@ extension ContainerService {
     }
 
     /// Files only: a running container is stopped, put back, and started again.
-    private func restoreFiles(_ name: String, _ snapshot: SnapshotRecord, _ handle: OperationHandle) async throws {
+    private func restoreFiles(_ name: String, _ snapshot: SnapshotRecord, _ handle: OperationHandle)
+        async throws
+    {
         let driver = try pools.driver(try entry(name).record.pool)
         handle.progress("Copying files")
         let staged = try await driver.stage(.snapshot(container: name, name: snapshot.name), for: name)
@@ -58,7 +60,9 @@ extension ContainerService {
 
     /// Files and running state. What runs now stands still until the restored container is there, held; then one
     /// takes the other's place. On failure it is as it was before.
-    private func restoreStateful(_ name: String, _ snapshot: SnapshotRecord, _ handle: OperationHandle) async throws {
+    private func restoreStateful(_ name: String, _ snapshot: SnapshotRecord, _ handle: OperationHandle)
+        async throws
+    {
         let directory = context.directory.snapshotState(name, snapshot.name)
         handle.progress("Checking the saved state")
         let checkpointer = try await context.checkpoints.checkpointer()
@@ -91,7 +95,8 @@ extension ContainerService {
             adopt(name, spec, initPID: status.initPID)
         }
         if let former {
-            await sessions.end(name, why: "\(name) was put back to snapshot \(snapshot.name); this session ends")
+            await sessions.end(
+                name, why: "\(name) was put back to snapshot \(snapshot.name); this session ends")
             // Its watcher finds that another generation has taken its place, and only cleans up.
             try? await kill(former)
         }

@@ -12,13 +12,15 @@ extension ContainerService {
         let snapshot = post.name.isEmpty ? Self.freeSnapshotName(taken) : post.name
         try Names.checkSnapshot(snapshot)
         guard !taken.contains(snapshot) else {
-            throw ServiceError.conflict("Snapshot \"\(snapshot)\" already exists; delete it first, or choose another name")
+            throw ServiceError.conflict(
+                "Snapshot \"\(snapshot)\" already exists; delete it first, or choose another name")
         }
         if post.stateful { try checkStateful(name) }
         let stateful = post.stateful
         let expiry = post.expiresAt ?? .zero
         return try context.operate(
-            on: name, stateful ? "snapshotting with its state" : "snapshotting", "Snapshotting instance", detail: snapshot
+            on: name, stateful ? "snapshotting with its state" : "snapshotting", "Snapshotting instance",
+            detail: snapshot
         ) { handle in
             try await self.snapshotNow(name, snapshot, stateful: stateful, expiry: expiry, handle)
         }
@@ -89,12 +91,8 @@ extension ContainerService {
         let result = try await checkpointer.dump(
             subject(live), into: directory,
             options: CheckpointOptions(leaveRunning: true, logFile: logFile(name, "criu-dump")),
-            onFrozen: { await files.startUpdate() }, whileFrozen: {
-                try await files.update()
-                // CRIU links open files whose names are gone into the root file system while it dumps: once more,
-                // for what the pass beside it may have missed.
-                if Files.exists(directory + "/images/remap-fpath.img") { try await files.update() }
-            },
+            onFrozen: { await files.startUpdate() },
+            whileFrozen: { try await files.update() },
             progress: { Self.report($0, handle) })
         try await files.commit()
         return result

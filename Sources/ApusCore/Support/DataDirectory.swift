@@ -60,7 +60,8 @@ public struct DataDirectory: Sendable {
         try Files.makeDirectories(path, mode: 0o711)
         try check("chmod", "set the mode of \(path)") { chmod(path, 0o711) }
         for (directory, mode) in [
-            (pools, 0o711), (images, 0o700), (work, 0o711), (runtime, 0o711), (checkpoints, 0o700), (logs, 0o700),
+            (pools, 0o711), (images, 0o700), (work, 0o711), (runtime, 0o711), (checkpoints, 0o700),
+            (logs, 0o700),
         ] as [(String, mode_t)] {
             try Files.makeDirectories(directory, mode: mode)
             try check("chmod", "set the mode of \(directory)") { chmod(directory, mode) }

@@ -17,7 +17,8 @@ public enum ETag {
     public static func check(_ header: String?, against current: String) throws {
         guard let header, header != "*" else { return }
         let given = header.split(separator: ",").map { tag in
-            tag.trimmingCharacters(in: CharacterSet(charactersIn: " \"")).replacingOccurrences(of: "W/\"", with: "")
+            tag.trimmingCharacters(in: CharacterSet(charactersIn: " \"")).replacingOccurrences(
+                of: "W/\"", with: "")
         }
         guard given.contains(current) else {
             throw ServiceError(

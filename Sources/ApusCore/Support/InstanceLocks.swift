@@ -12,7 +12,8 @@ public final class InstanceLocks: Sendable {
     public func acquire(_ name: String, _ action: String) throws -> InstanceLock {
         try actions.withLock { actions in
             if let other = actions[name] {
-                throw ServiceError.conflict("Instance \"\(name)\" is busy: \(other). Try again when that is done")
+                throw ServiceError.conflict(
+                    "Instance \"\(name)\" is busy: \(other). Try again when that is done")
             }
             actions[name] = action
         }

@@ -41,18 +41,21 @@ public enum Names {
             !name.split(separator: "/").contains(where: { $0 == "." || $0 == ".." })
         else {
             throw ServiceError.badRequest(
-                "Invalid alias name \"\(name)\": use letters, digits, and \"-\", \".\", \"_\", \"+\", \"/\" between them")
+                "Invalid alias name \"\(name)\": use letters, digits, and \"-\", \".\", \"_\", \"+\", \"/\" between them"
+            )
         }
     }
 
     /// A name for a container that was given none.
     public static func random() -> String {
         let adjectives = [
-            "agile", "brisk", "calm", "deft", "eager", "fair", "glad", "hardy", "keen", "light", "merry", "noble",
+            "agile", "brisk", "calm", "deft", "eager", "fair", "glad", "hardy", "keen", "light", "merry",
+            "noble",
             "proud", "quick", "sharp", "steady", "swift", "tidy", "vivid", "wise",
         ]
         let birds = [
-            "crane", "dove", "eagle", "falcon", "goose", "heron", "ibis", "jay", "kite", "lark", "martin", "osprey",
+            "crane", "dove", "eagle", "falcon", "goose", "heron", "ibis", "jay", "kite", "lark", "martin",
+            "osprey",
             "petrel", "quail", "raven", "stork", "tern", "wagtail", "warbler", "wren",
         ]
         let adjective = adjectives.randomElement() ?? "swift"
@@ -69,7 +72,8 @@ public enum Names {
                 "Invalid \(what) name \"\(name)\": use letters, digits, \"-\", \".\" and \"_\"")
         }
         guard !name.hasPrefix("."), !name.hasPrefix("-") else {
-            throw ServiceError.badRequest("Invalid \(what) name \"\(name)\": it must not start with \".\" or \"-\"")
+            throw ServiceError.badRequest(
+                "Invalid \(what) name \"\(name)\": it must not start with \".\" or \"-\"")
         }
     }
 

@@ -42,7 +42,8 @@ struct APIRequest: Sendable {
     func json<Value: Decodable>(_ type: Value.Type) async throws -> Value {
         let data = try await body(limit: APIRequest.maxJSON)
         do {
-            return try APIJSON.decode(type, from: data.isEmpty || data == Data("null".utf8) ? Data("{}".utf8) : data)
+            return try APIJSON.decode(
+                type, from: data.isEmpty || data == Data("null".utf8) ? Data("{}".utf8) : data)
         } catch let error as DecodingError {
             throw ServiceError.badRequest("The request's body cannot be read: \(error.plainText)")
         }

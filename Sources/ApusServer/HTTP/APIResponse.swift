@@ -50,7 +50,8 @@ enum Reply {
     /// Bytes as they are.
     static func bytes(_ bytes: [UInt8], type: String = "application/octet-stream") -> HTTPReply {
         HTTPReply(
-            status: .ok, headers: [.contentType: type], body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+            status: .ok, headers: [.contentType: type],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
     }
 
     private static func json(_ value: some Encodable, status: HTTPResponse.Status) throws -> HTTPReply {

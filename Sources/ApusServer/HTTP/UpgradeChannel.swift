@@ -64,6 +64,7 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
             configuration.decoderConfiguration.maxHeaderFieldCount = 100
             let negotiated = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
                 configuration: configuration)
+            try channel.pipeline.syncOperations.addHandler(ProtocolErrorCloser())
             return Value(negotiated: negotiated, channel: channel)
         }
     }
@@ -130,4 +131,17 @@ private final class HandlerBox: ChannelInboundHandler, Sendable {
     let handler: WebSocketHandler
 
     init(_ handler: @escaping WebSocketHandler) { self.handler = handler }
+}
+
+/// Closes a connection on which something other than HTTP came, once it has been answered with 400.
+private final class ProtocolErrorCloser: ChannelInboundHandler, Sendable {
+    typealias InboundIn = NIOAny
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if error is HTTPParserError {
+            context.close(promise: nil)
+        } else {
+            context.fireErrorCaught(error)
+        }
+    }
 }

@@ -11,7 +11,8 @@ struct EventRoutes {
         [
             Route(.get, "/1.0/events", "Events as they happen, over a websocket") { _ in
                 throw ServiceError.badRequest(
-                    "This is a websocket; connect with an upgrade request and a type of operation, lifecycle or logging")
+                    "This is a websocket; connect with an upgrade request and a type of operation, lifecycle or logging"
+                )
             }
         ]
     }

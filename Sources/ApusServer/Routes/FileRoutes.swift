@@ -14,11 +14,17 @@ struct FileRoutes {
 
     var routes: [Route] {
         [
-            Route(.get, "/1.0/instances/{name}/files", "Read a file, directory or symlink in a container", handler: read),
-            Route(.post, "/1.0/instances/{name}/files", "Write a file, directory or symlink in a container", handler: write),
-            Route(.delete, "/1.0/instances/{name}/files", "Delete a file or directory in a container") { request in
+            Route(
+                .get, "/1.0/instances/{name}/files", "Read a file, directory or symlink in a container",
+                handler: read),
+            Route(
+                .post, "/1.0/instances/{name}/files", "Write a file, directory or symlink in a container",
+                handler: write),
+            Route(.delete, "/1.0/instances/{name}/files", "Delete a file or directory in a container") {
+                request in
                 let recursive = request.query["recursive"].map { $0 == "1" || $0 == "true" } ?? false
-                try await daemon.files.remove(try request.path("name"), try path(request), recursive: recursive)
+                try await daemon.files.remove(
+                    try request.path("name"), try path(request), recursive: recursive)
                 return try Reply.done()
             },
         ]
@@ -42,9 +48,11 @@ struct FileRoutes {
         case .data(let descriptor):
             reply = HTTPReply(
                 status: .ok, headers: [.contentType: "application/octet-stream"],
-                body: FileTransfer.body(of: descriptor, size: file.info.type == .file ? Int(file.info.size) : nil))
+                body: FileTransfer.body(
+                    of: descriptor, size: file.info.type == .file ? Int(file.info.size) : nil))
         case .none:
-            throw ServiceError.badRequest("This is neither a file nor a directory nor a symlink, and cannot be read")
+            throw ServiceError.badRequest(
+                "This is neither a file nor a directory nor a symlink, and cannot be read")
         }
         describe(file.info, in: &reply.headers)
         return reply
@@ -63,7 +71,8 @@ struct FileRoutes {
         let name = try request.path("name")
         let path = try path(request)
         let attributes = ContainerFileAttributes(
-            user: try number(request, FileHeader.uid, radix: 10), group: try number(request, FileHeader.gid, radix: 10),
+            user: try number(request, FileHeader.uid, radix: 10),
+            group: try number(request, FileHeader.gid, radix: 10),
             mode: try number(request, FileHeader.mode, radix: 8).map { $0 & 0o7777 })
         switch request.header(FileHeader.type) ?? "file" {
         case "directory":
@@ -101,7 +110,8 @@ struct FileRoutes {
         // Go's clients write octal as "0644", others as "0o644" or "644".
         let digits = radix == 8 && text.hasPrefix("0o") ? text.dropFirst(2) : text[...]
         guard let number = UInt32(digits, radix: radix) else {
-            throw ServiceError.badRequest("The header \(header) has no \(radix == 8 ? "octal " : "")number: \"\(text)\"")
+            throw ServiceError.badRequest(
+                "The header \(header) has no \(radix == 8 ? "octal " : "")number: \"\(text)\"")
         }
         return number
     }

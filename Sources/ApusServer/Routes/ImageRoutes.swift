@@ -32,7 +32,8 @@ struct ImageRoutes {
                 try Reply.sync(try await images.alias(try request.path("name")))
             },
             Route(.put, "/1.0/images/aliases/{name*}", "Point an alias elsewhere") { request in
-                try await images.updateAlias(try request.path("name"), try await request.json(ImageAliasPut.self))
+                try await images.updateAlias(
+                    try request.path("name"), try await request.json(ImageAliasPut.self))
                 return try Reply.done()
             },
             Route(.post, "/1.0/images/aliases/{name*}", "Rename an alias") { request in
@@ -51,7 +52,8 @@ struct ImageRoutes {
             },
             Route(.put, "/1.0/images/{fingerprint}", "Change an image's properties") { request in
                 try await images.update(
-                    try request.path("fingerprint"), try await request.json(ImagePut.self), ifMatch: request.ifMatch)
+                    try request.path("fingerprint"), try await request.json(ImagePut.self),
+                    ifMatch: request.ifMatch)
                 return try Reply.done()
             },
             Route(.delete, "/1.0/images/{fingerprint}", "Delete an image") { request in
@@ -76,7 +78,8 @@ struct ImageRoutes {
         guard type.hasPrefix("application/octet-stream") || request.header(ImageHeader.filename) != nil else {
             guard !type.hasPrefix("multipart/") else {
                 throw ServiceError(
-                    .notImplemented, "Images in two files cannot be imported yet; join them into a unified tarball")
+                    .notImplemented,
+                    "Images in two files cannot be imported yet; join them into a unified tarball")
             }
             return try Reply.operation(try await images.create(try await request.json(ImagesPost.self)))
         }

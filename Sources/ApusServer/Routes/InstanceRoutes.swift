@@ -19,23 +19,27 @@ struct InstanceRoutes {
                 let instance = try await containers.get(name, full: request.recursion >= 1)
                 return try Reply.sync(instance, etag: try await containers.etag(name))
             },
-            Route(.put, "/1.0/instances/{name}", "Replace a container's configuration, or restore a snapshot") {
+            Route(.put, "/1.0/instances/{name}", "Replace a container's configuration, or restore a snapshot")
+            {
                 request in
                 try Reply.operation(
                     try await containers.update(
-                        try request.path("name"), try await request.json(InstancePut.self), ifMatch: request.ifMatch))
+                        try request.path("name"), try await request.json(InstancePut.self),
+                        ifMatch: request.ifMatch))
             },
             Route(.patch, "/1.0/instances/{name}", "Change some of a container's configuration") { request in
                 try Reply.operation(
                     try await containers.patch(
-                        try request.path("name"), try await request.json(InstancePatch.self), ifMatch: request.ifMatch))
+                        try request.path("name"), try await request.json(InstancePatch.self),
+                        ifMatch: request.ifMatch))
             },
             Route(.post, "/1.0/instances/{name}", "Rename a container") { request in
                 let post = try await request.json(InstancePost.self)
                 guard !post.migration else {
                     throw ServiceError(.notImplemented, "Containers cannot be moved to other hosts yet")
                 }
-                return try Reply.operation(try await containers.rename(try request.path("name"), to: post.name))
+                return try Reply.operation(
+                    try await containers.rename(try request.path("name"), to: post.name))
             },
             Route(.delete, "/1.0/instances/{name}", "Delete a container") { request in
                 try Reply.operation(try await containers.delete(try request.path("name")))
@@ -43,7 +47,8 @@ struct InstanceRoutes {
             Route(.get, "/1.0/instances/{name}/state", "What a container uses") { request in
                 try Reply.sync(try await containers.state(try request.path("name")))
             },
-            Route(.put, "/1.0/instances/{name}/state", "Start, stop, restart, freeze or unfreeze a container") {
+            Route(.put, "/1.0/instances/{name}/state", "Start, stop, restart, freeze or unfreeze a container")
+            {
                 request in
                 try Reply.operation(
                     try await containers.changeState(

@@ -22,16 +22,19 @@ struct OperationRoutes {
                 try operations.cancel(try request.path("id"))
                 return try Reply.done()
             },
-            Route(.get, "/1.0/operations/{id}/wait", "An operation, once it has ended or the timeout is over") {
+            Route(.get, "/1.0/operations/{id}/wait", "An operation, once it has ended or the timeout is over")
+            {
                 request in
                 let seconds = request.query["timeout"].flatMap { Int($0) } ?? -1
                 return try Reply.sync(
                     try await operations.wait(
                         try request.path("id"), timeout: seconds < 0 ? nil : .seconds(min(seconds, 86_400))))
             },
-            Route(.get, "/1.0/operations/{id}/websocket", "Connect one of an operation's websockets") { request in
+            Route(.get, "/1.0/operations/{id}/websocket", "Connect one of an operation's websockets") {
+                request in
                 _ = try operations.sockets(try request.path("id"))
-                throw ServiceError.badRequest("This is a websocket; connect with an upgrade request and its secret")
+                throw ServiceError.badRequest(
+                    "This is a websocket; connect with an upgrade request and its secret")
             },
         ]
     }

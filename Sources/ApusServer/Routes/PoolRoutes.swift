@@ -25,7 +25,8 @@ struct PoolRoutes {
             Route(.get, "/1.0/storage-pools/{name}", "A storage pool") { request in
                 try Reply.sync(withUsers(try pools.get(try request.path("name")), await users()))
             },
-            Route(.delete, "/1.0/storage-pools/{name}", "Delete a storage pool that nothing uses") { request in
+            Route(.delete, "/1.0/storage-pools/{name}", "Delete a storage pool that nothing uses") {
+                request in
                 let name = try request.path("name")
                 try await pools.delete(name, usedBy: await users()[name] ?? [])
                 return try Reply.done()

@@ -61,7 +61,9 @@ struct ProfileRoutes {
 
     private func merged(_ profile: Profile, _ change: InstancePatch) -> ProfilePut {
         var put = ProfilePut()
-        put.config = profile.config.merging(change.config ?? [:]) { _, new in new }.filter { !$0.value.isEmpty }
+        put.config = profile.config.merging(change.config ?? [:]) { _, new in new }.filter {
+            !$0.value.isEmpty
+        }
         put.devices = profile.devices.merging(change.devices ?? [:]) { _, new in new }
         put.description = change.description ?? profile.description
         return put

@@ -12,13 +12,16 @@ struct SessionRoutes {
         [
             Route(.post, "/1.0/instances/{name}/exec", "Run a command in a container") { request in
                 try Reply.operation(
-                    try await containers.exec(try request.path("name"), try await request.json(ExecPost.self)))
+                    try await containers.exec(try request.path("name"), try await request.json(ExecPost.self))
+                )
             },
             Route(.post, "/1.0/instances/{name}/console", "Attach to a container's console") { request in
                 try Reply.operation(
-                    try await containers.console(try request.path("name"), try await request.json(ConsolePost.self)))
+                    try await containers.console(
+                        try request.path("name"), try await request.json(ConsolePost.self)))
             },
-            Route(.get, "/1.0/instances/{name}/console", "What a container's console has printed") { request in
+            Route(.get, "/1.0/instances/{name}/console", "What a container's console has printed") {
+                request in
                 Reply.bytes(try await containers.consoleLog(try request.path("name")))
             },
             Route(.delete, "/1.0/instances/{name}/console", "Empty the console's log") { request in

@@ -17,7 +17,8 @@ struct SnapshotRoutes {
                 return try Reply.sync(
                     snapshots.map { "/1.0/\(request.collection)/\(name)/snapshots/\($0.name)" })
             },
-            Route(.post, "/1.0/instances/{name}/snapshots", "Take a snapshot, with or without running state") {
+            Route(.post, "/1.0/instances/{name}/snapshots", "Take a snapshot, with or without running state")
+            {
                 request in
                 try Reply.operation(
                     try await containers.createSnapshot(
@@ -38,7 +39,8 @@ struct SnapshotRoutes {
             },
             Route(.delete, "/1.0/instances/{name}/snapshots/{snapshot}", "Delete a snapshot") { request in
                 try Reply.operation(
-                    try await containers.deleteSnapshot(try request.path("name"), try request.path("snapshot")))
+                    try await containers.deleteSnapshot(
+                        try request.path("name"), try request.path("snapshot")))
             },
         ]
     }

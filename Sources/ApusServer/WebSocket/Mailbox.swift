@@ -18,9 +18,12 @@ final class Mailbox: Sendable {
     /// Adds a message; waits while too many lie unread. For one task at a time.
     func put(_ message: ClientMessage) async {
         await withCheckedContinuation { continuation in
-            let (receiver, goOn) = state.withLock { state -> (CheckedContinuation<ClientMessage?, Never>?, Bool) in
+            let (receiver, goOn) = state.withLock {
+                state -> (CheckedContinuation<ClientMessage?, Never>?, Bool) in
                 if state.discards { return (nil, true) }
-                if let first = state.receivers.keys.min() { return (state.receivers.removeValue(forKey: first), true) }
+                if let first = state.receivers.keys.min() {
+                    return (state.receivers.removeValue(forKey: first), true)
+                }
                 state.messages.append(message)
                 guard state.messages.count >= Self.capacity else { return (nil, true) }
                 state.writer = continuation

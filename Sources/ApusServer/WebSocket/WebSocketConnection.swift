@@ -20,7 +20,8 @@ final class WebSocketConnection: MessageSocket, Sendable {
     private init(_ outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>) { self.outbound = outbound }
 
     /// Runs `body` with a connected socket, and closes it afterwards.
-    static func run(_ channel: Channel, _ body: @escaping @Sendable (WebSocketConnection) async -> Void) async {
+    static func run(_ channel: Channel, _ body: @escaping @Sendable (WebSocketConnection) async -> Void) async
+    {
         let pings = channel.channel.eventLoop.scheduleRepeatedTask(
             initialDelay: .zero, delay: keepAlive
         ) { [channel = channel.channel] _ in
@@ -71,7 +72,8 @@ final class WebSocketConnection: MessageSocket, Sendable {
                 case .none: continue
                 case .data(let buffer): await mailbox.put(.data(Array(buffer.readableBytesView)))
                 case .text(let text): await mailbox.put(text.isEmpty ? .end : .text(text))
-                case .pong(let data): try await outbound.write(WebSocketFrame(fin: true, opcode: .pong, data: data))
+                case .pong(let data):
+                    try await outbound.write(WebSocketFrame(fin: true, opcode: .pong, data: data))
                 case .close(let code):
                     await goodbye(code ?? 1000, "")
                     mailbox.finish()
