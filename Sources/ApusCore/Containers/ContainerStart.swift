@@ -80,10 +80,27 @@ extension ContainerService {
         do {
             try await verified
         } catch {
-            try? await held.abort()
+            await abandon(held, spec)
             throw error
         }
         return held
+    }
+
+    /// Gives a held restore up. A runtime that does not let go of it by itself is taken away with all it holds.
+    nonisolated func abandon(_ held: HeldRestore, _ spec: ContainerSpec) async {
+        let aborting = Task { try await held.abort() }
+        let impatience = Task {
+            try await Task.sleep(for: .seconds(5))
+            aborting.cancel()
+        }
+        _ = await aborting.result
+        impatience.cancel()
+        do {
+            try await RuntimeCleanup.remove(spec)
+        } catch {
+            context.logger.error(
+                "cannot clean up after a restore", metadata: ["instance": "\(spec.name)", "error": "\(error)"])
+        }
     }
 
     /// A log file of a container for something that happens now.

@@ -96,7 +96,7 @@ final class ClientSession: Session {
             return state.hungUp
         }
         started.happen()
-        if gone { session.hangUp() }
+        if gone { hangUp() }
     }
 
     /// Says why there is no command, where its output would have been.
@@ -232,12 +232,24 @@ final class ClientSession: Session {
 
     // MARK: Its end from outside
 
+    /// Ends the command as a closed terminal would; without one, as LXD does, at once.
     func hangUp() {
-        let session = state.withLock { state in
+        let (session, streams) = state.withLock { state in
             state.hungUp = true
-            return state.running
+            return (state.running, state.streams)
         }
-        session?.hangUp()
+        guard let session else { return }
+        Self.hangUp(session, interactive: interactive, exited)
+        for stream in streams.values { stream.close() }
+    }
+
+    private static func hangUp(_ session: ExecSession, interactive: Bool, _ exited: Occurrence) {
+        // By signal, not by closing alone: whoever waits for the exit status keeps the connection open.
+        try? session.signal(interactive ? SIGHUP : SIGKILL)
+        guard interactive else { return }
+        Task {
+            if await !exited.wait(.seconds(2)) { try? session.signal(SIGKILL) }
+        }
     }
 
     func end(why: String) async { await say("apus: " + why) }

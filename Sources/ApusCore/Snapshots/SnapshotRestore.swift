@@ -85,7 +85,7 @@ extension ContainerService {
             let spec = try spec(record, rootfs: staged.rootfs)
             handle.progress("Restoring processes")
             let held = try await restoreHeld(spec, from: directory)
-            rollback.add { try await held.abort() }
+            rollback.add { await self.abandon(held, spec) }
             try await staged.swap()
             rollback.add { try await staged.swap() }
             try commit(name, record)
