@@ -2,7 +2,7 @@
 public struct InstanceStatePut: Codable, Sendable, Equatable {
     /// "start", "stop", "restart", "freeze" or "unfreeze".
     @Defaulted public var action: String
-    /// Seconds to wait for a clean end; below zero for as long as it takes the daemon's default.
+    /// Seconds to wait for a clean end; 0 or less for as long as the daemon does by itself.
     @Defaulted public var timeout: Int
     /// Whether to kill instead of asking.
     @Defaulted public var force: Bool

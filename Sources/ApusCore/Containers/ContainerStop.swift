@@ -10,7 +10,7 @@ extension ContainerService {
     /// Changes what a container does: start, stop, restart, freeze, unfreeze.
     public func changeState(_ name: String, _ put: InstanceStatePut) throws -> ApusAPI.Operation {
         let entry = try entry(name)
-        let timeout: Duration = put.timeout < 0 ? Self.defaultStopTimeout : .seconds(put.timeout)
+        let timeout: Duration = put.timeout <= 0 ? Self.defaultStopTimeout : .seconds(put.timeout)
         switch put.action {
         case "start":
             return try start(name, stateless: put.apusStateless)
