@@ -99,7 +99,8 @@ extension ContainerService {
             try await RuntimeCleanup.remove(spec)
         } catch {
             context.logger.error(
-                "cannot clean up after a restore", metadata: ["instance": "\(spec.name)", "error": "\(error)"])
+                "cannot clean up after a restore",
+                metadata: ["instance": "\(spec.name)", "error": "\(error)"])
         }
     }
 
