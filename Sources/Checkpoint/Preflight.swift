@@ -100,8 +100,11 @@ struct PreflightProcess {
         let text = (try? Files.text("/proc/\(pid)/maps", limit: 64 << 20)) ?? ""
         return text.split(separator: "\n").compactMap { line in
             let words = line.split(separator: " ", maxSplits: 5, omittingEmptySubsequences: true)
-            guard words.count == 6, words[5].hasPrefix(prefix) else { return nil }
-            return (String(words[0]), String(words[1]), String(words[5]))
+            // The name is padded to a column.
+            guard let name = words.dropFirst(5).first?.drop(while: { $0 == " " }), name.hasPrefix(prefix) else {
+                return nil
+            }
+            return (String(words[0]), String(words[1]), String(name))
         }
     }
 }

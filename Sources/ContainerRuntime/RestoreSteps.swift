@@ -31,8 +31,10 @@ struct RestoreSteps {
                 try beforeResume()
                 try hold(initPID)
             } catch {
-                // CRIU resumes the processes whatever we answer here: they must be dead by then.
+                // CRIU resumes the processes whatever we answer here: they must be dead by then. It goes with them:
+                // it would wait for init, which waits for the others to be reaped, which only their tracer can do.
                 if initPID > 0 { _ = kill(initPID, SIGKILL) }
+                _ = kill(criu, SIGKILL)
                 throw error
             }
         default: break
