@@ -40,7 +40,8 @@ struct Guest {
 
     private var program: String { folder == "/var/guest" ? "/usr/bin/guest" : Self.path }
 
-    private func waitUntilUp() throws {
+    /// Waits until it answers: its container may have started afresh.
+    func waitUntilUp() throws {
         try eventually("the guest program in \(name) to answer") {
             try host.apus("exec", name, "--", program, "ask", folder, "verify", expecting: nil).code == 0
         }
