@@ -101,7 +101,8 @@ struct PreflightProcess {
         return text.split(separator: "\n").compactMap { line in
             let words = line.split(separator: " ", maxSplits: 5, omittingEmptySubsequences: true)
             // The name is padded to a column.
-            guard let name = words.dropFirst(5).first?.drop(while: { $0 == " " }), name.hasPrefix(prefix) else {
+            guard let name = words.dropFirst(5).first?.drop(while: { $0 == " " }), name.hasPrefix(prefix)
+            else {
                 return nil
             }
             return (String(words[0]), String(words[1]), String(name))
