@@ -32,8 +32,9 @@ public struct HeldContainer {
         let listener = try UnixSocket.listen(spec.controlSocket, .seqpacket)
         let kind = InitKind.detect(root: spec.rootfs, command: spec.initCommand.first ?? "/sbin/init")
         let restored = try ContainerRestore(spec: spec, options: options).run { try hold($0, channel) }
-        let plan = try MonitorPlan(
+        var plan = try MonitorPlan(
             spec: spec, layout: try .current(), initPID: restored.initPID, initKind: kind, seccomp: seccomp)
+        plan.isRestored = true
         try plan.become(listener: listener, console: restored.console, channel: channel)
     }
 

@@ -30,7 +30,9 @@ public final class Monitor {
         initProcess = try ProcessDescriptor(pid: plan.initPID)
         console =
             plan.console < 0
-            ? nil : try MonitorConsole(master: FileDescriptor(owning: plan.console), log: plan.consoleLog)
+            ? nil
+            : try MonitorConsole(
+                master: FileDescriptor(owning: plan.console), log: plan.consoleLog, goesOn: plan.isRestored)
         sessions = MonitorSessions(plan: plan)
     }
 

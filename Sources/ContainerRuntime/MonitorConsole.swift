@@ -8,7 +8,6 @@ final class MonitorConsole {
     private static let scrollbackLimit = 128 << 10
     /// How far one who is attached may lag behind before being let go.
     private static let lagLimit = 256 << 10
-    private static let logLimit = 1 << 20
 
     let master: FileDescriptor
     /// Held so that the master is not hung up while nobody inside has the console open.
@@ -17,9 +16,7 @@ final class MonitorConsole {
     private(set) var attached: [Attached] = []
     /// What was typed and did not fit into the terminal's queue yet.
     private(set) var typed: [UInt8] = []
-    private let logPath: String
-    private var log: FileDescriptor?
-    private var logSize = 0
+    private let log: ConsoleLog
 
     /// One who is attached.
     final class Attached {
@@ -28,12 +25,13 @@ final class MonitorConsole {
         init(stream: FileDescriptor) { self.stream = stream }
     }
 
-    init(master: FileDescriptor, log path: String) throws {
+    /// The console behind a master. One that `goesOn` (its container was restored) begins with what it printed before.
+    init(master: FileDescriptor, log path: String, goesOn: Bool) throws {
         self.master = master
         try master.setNonBlocking(true)
         slave = try? PTY(master: master).openSlave()
-        logPath = path
-        openLog()
+        log = ConsoleLog(path: path)
+        if goesOn { scrollback = log.tail(Self.scrollbackLimit) }
     }
 
     /// What it has printed, the last of it.
@@ -52,7 +50,7 @@ final class MonitorConsole {
     func drain() -> Bool {
         guard let bytes = try? master.read(upTo: 4096), !bytes.isEmpty else { return false }
         keep(bytes)
-        record(bytes)
+        log.append(bytes)
         for each in attached { pass(bytes, to: each) }
         return true
     }
@@ -108,21 +106,6 @@ final class MonitorConsole {
         if scrollback.count > Self.scrollbackLimit + (16 << 10) {
             scrollback = Array(scrollback.suffix(Self.scrollbackLimit))
         }
-    }
-
-    private func openLog() {
-        guard !logPath.isEmpty else { return }
-        log = try? FileDescriptor.open(logPath, O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
-        logSize = Int((try? log?.status().st_size) ?? 0)
-    }
-
-    private func record(_ bytes: [UInt8]) {
-        guard let log else { return }
-        try? log.write(bytes)
-        logSize += bytes.count
-        guard logSize > Self.logLimit else { return }
-        rename(logPath, logPath + ".old")
-        openLog()
     }
 
     private static let sendFlags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)

@@ -18,6 +18,8 @@ package struct MonitorPlan: Equatable {
     package var privileged = false
     package var environment: [String] = []
     package var consoleLog = ""
+    /// Whether this is a life that goes on, not a new one.
+    package var isRestored = false
     /// What is below is set where the new program is executed: numbers of inherited descriptors, -1 for none.
     package var listener: Int32 = -1
     package var console: Int32 = -1
@@ -37,6 +39,7 @@ package struct MonitorPlan: Equatable {
         out.uint64(initStartTicks)
         out.int64(startedAt)
         out.flag(privileged)
+        out.flag(isRestored)
         out.data(seccomp)
         return out.bytes
     }
@@ -61,6 +64,7 @@ package struct MonitorPlan: Equatable {
         initStartTicks = try input.uint64()
         startedAt = try input.int64()
         privileged = try input.flag()
+        isRestored = try input.flag()
         seccomp = try input.data()
         try input.end()
     }

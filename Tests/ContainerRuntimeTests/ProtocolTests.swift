@@ -120,6 +120,7 @@ struct ProtocolTests {
         plan.environment = ["X=y"]
         plan.initKind = .systemd
         plan.privileged = true
+        plan.isRestored = true
         plan.console = -1
         plan.seccomp = [1, 2, 3]
         #expect(try MonitorPlan(decoding: plan.encoded()) == plan)
