@@ -17,7 +17,7 @@ BUILD := .build
 CONFIGURATION := -c release --scratch-path $(BUILD)
 PROGRAMS := apus apusd apus-runtime
 # Swift Testing alone, one test after the other: the tests share one kernel, two cores and one daemon.
-TEST := swift test $(CONFIGURATION) --skip-build --disable-xctest --no-parallel
+TEST := scripts/run-tests $(CONFIGURATION) --skip-build --disable-xctest --no-parallel
 
 .PHONY: help setup build test-build demo test unit integration bench fmt check doc install uninstall clean
 
@@ -28,11 +28,11 @@ setup: ## Install what the machine lacks: Debian packages, and a CRIU that works
 	@scripts/setup
 
 build: setup ## Build apus, apusd and apus-runtime into bin/.
-	@swift build $(CONFIGURATION)
+	@scripts/swift-build $(CONFIGURATION)
 	@scripts/place-programs $(BUILD)/release $(PROGRAMS) apus-bench
 
 test-build: setup
-	@swift build $(CONFIGURATION) --build-tests
+	@scripts/swift-build $(CONFIGURATION) --build-tests
 	@scripts/place-programs $(BUILD)/release $(PROGRAMS) apus-bench
 
 demo: build ## The main job on a real Debian container, with a table of what happened and how long it took.
