@@ -186,11 +186,21 @@ static _Noreturn void child(int depth, int in, int out) {
     }
 }
 
+/* poll() that a signal does not end: the timer's would pass for silence. */
+static int wait_for(struct pollfd *descriptor, int milliseconds) {
+    int64_t end = now_us(CLOCK_MONOTONIC) / 1000 + milliseconds;
+    for (;;) {
+        int64_t left = end - (int64_t)(now_us(CLOCK_MONOTONIC) / 1000);
+        int ready = poll(descriptor, 1, left > 0 ? left : 0);
+        if (ready >= 0 || errno != EINTR) return ready;
+    }
+}
+
 static void ask_children(pid_t *pids) {
     uint64_t word = 42;
     struct pollfd answer = {.fd = from_child[0], .events = POLLIN};
     if (write(to_child[1], &word, sizeof word) != sizeof word) problem("children: cannot write");
-    if (poll(&answer, 1, 10000) != 1 ||
+    if (wait_for(&answer, 10000) != 1 ||
         recv(from_child[0], pids, CHILDREN * sizeof *pids, MSG_WAITALL) != (ssize_t)(CHILDREN * sizeof *pids))
         problem("children: no answer");
 }
@@ -291,7 +301,7 @@ static void verify_watch(void) {
     unlink(path);
     close(open(path, O_CREAT | O_WRONLY, 0600));
     for (int tries = 0; tries < 10; tries++) {
-        if (poll(&ready, 1, 2000) != 1) break;
+        if (wait_for(&ready, 2000) != 1) break;
         ssize_t got = read(watch, events, sizeof events);
         for (char *at = events; at < events + got;) {
             struct inotify_event *event = (struct inotify_event *)at;
