@@ -51,11 +51,18 @@ struct ConfigTests {
         #expect(ConfigValues.allowance("25ms/100ms") == .quota(25_000, period: 100_000))
     }
 
-    @Test("Only the root disk can be a device yet")
+    @Test("Devices have a known type, and its keys")
     func devices() throws {
         try ConfigCheck.check(devices: [
-            "root": ["type": "disk", "path": "/", "pool": "default"], "eth0": ["type": "none"],
+            "root": ["type": "disk", "path": "/", "pool": "default", "user.note": "x"],
+            "eth0": ["type": "none"],
         ])
+        for bad in [
+            ["type": "disk", "path": "/", "pol": "x"], ["type": "none", "path": "/"], [:], ["type": "x"],
+        ] {
+            #expect(throws: ServiceError.self) { try ConfigCheck.check(devices: ["d": bad]) }
+        }
+        #expect(throws: ServiceError.self) { try ConfigCheck.check(devices: ["a/b": ["type": "none"]]) }
         #expect(throws: ServiceError.self) { try ConfigCheck.check(devices: ["eth0": ["type": "nic"]]) }
         #expect(throws: ServiceError.self) {
             try ConfigCheck.check(devices: ["d": ["type": "disk", "path": "/srv"]])

@@ -14,6 +14,16 @@ struct ConfigReferenceTests {
             "replace the table in docs/reference/configuration.md by:\n\(ConfigKeys.markdown())")
     }
 
+    @Test("docs/reference/devices.md has the tables of all types of devices")
+    func devices() throws {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../docs/reference/devices.md")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        #expect(
+            text.contains(DeviceTypes.markdown()),
+            "replace the tables in docs/reference/devices.md by:\n\(DeviceTypes.markdown())")
+    }
+
     @Test("Every key is there once")
     func unique() {
         #expect(Set(ConfigKeys.all.map(\.name)).count == ConfigKeys.all.count)

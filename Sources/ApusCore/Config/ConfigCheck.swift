@@ -31,54 +31,11 @@ public enum ConfigCheck {
                 "The name of an environment variable cannot contain \"=\": \"\(key)\"")
         }
         guard !value.isEmpty else { return }
-        if let problem = problem(entry.kind, value) {
+        if let problem = entry.kind.problem(value) {
             throw ServiceError.badRequest("Invalid value for \"\(key)\": \"\(value)\" \(problem)")
         }
     }
 
-    private static func problem(_ kind: ConfigValueKind, _ value: String) -> String? {
-        switch kind {
-        case .text:
-            return nil
-        case .bool:
-            return ConfigValues.bool(value) == nil ? "is not \"true\" or \"false\"" : nil
-        case .integer(let range):
-            guard let number = Int64(value), range.contains(number) else {
-                return "is not a whole number from \(range.lowerBound) to \(range.upperBound)"
-            }
-            return nil
-        case .bytes:
-            return ConfigValues.memory(value, total: 1 << 40) == nil
-                ? "is not a size such as \"512MiB\" or a percentage such as \"50%\"" : nil
-        case .cpus:
-            return ConfigValues.cpus(value, online: 1 << 16) == nil
-                ? "is not a number of processors such as \"2\" or a set such as \"0-1,3\"" : nil
-        case .allowance:
-            return ConfigValues.allowance(value) == nil
-                ? "is not a percentage such as \"50%\" or a time such as \"25ms/100ms\"" : nil
-        case .word(let words):
-            return words.contains(value) ? nil : "is not one of \(words.joined(separator: ", "))"
-        }
-    }
-
-    /// Refuses devices that this version does not have.
-    public static func check(devices: [String: [String: String]]) throws {
-        for (name, device) in devices.sorted(by: { $0.key < $1.key }) {
-            switch device["type"] {
-            case "none": continue
-            case "disk" where device["path"] == "/":
-                for key in device.keys where !["type", "path", "pool"].contains(key) {
-                    throw ServiceError.badRequest(
-                        "Device \"\(name)\": a root disk has the keys path and pool; \"\(key)\" is not one of them"
-                    )
-                }
-            case nil, "":
-                throw ServiceError.badRequest("Device \"\(name)\" has no type")
-            case .some(let type):
-                throw ServiceError.badRequest(
-                    "Device \"\(name)\": this version has only the root disk (type disk, path /); "
-                        + "a device of type \"\(type)\" cannot be added yet")
-            }
-        }
-    }
+    /// Refuses devices that this version does not have, and keys and values that their types do not have.
+    public static func check(devices: [String: [String: String]]) throws { try DeviceTypes.check(devices) }
 }

@@ -27,6 +27,32 @@ public enum ConfigValueKind: Sendable, Equatable {
         case .word(let words): words.joined(separator: ", ")
         }
     }
+
+    /// What is wrong with a value, as the end of a sentence; nil if nothing is.
+    func problem(_ value: String) -> String? {
+        switch self {
+        case .text:
+            return nil
+        case .bool:
+            return ConfigValues.bool(value) == nil ? "is not \"true\" or \"false\"" : nil
+        case .integer(let range):
+            guard let number = Int64(value), range.contains(number) else {
+                return "is not a whole number from \(range.lowerBound) to \(range.upperBound)"
+            }
+            return nil
+        case .bytes:
+            return ConfigValues.memory(value, total: 1 << 40) == nil
+                ? "is not a size such as \"512MiB\" or a percentage such as \"50%\"" : nil
+        case .cpus:
+            return ConfigValues.cpus(value, online: 1 << 16) == nil
+                ? "is not a number of processors such as \"2\" or a set such as \"0-1,3\"" : nil
+        case .allowance:
+            return ConfigValues.allowance(value) == nil
+                ? "is not a percentage such as \"50%\" or a time such as \"25ms/100ms\"" : nil
+        case .word(let words):
+            return words.contains(value) ? nil : "is not one of \(words.joined(separator: ", "))"
+        }
+    }
 }
 
 /// Who may set a key.

@@ -32,6 +32,7 @@ extension ContainerService {
         try ConfigCheck.check(record.config)
         try ConfigCheck.check(devices: record.devices)
         record.pool = try pools.poolForRoot(expanded(record).devices)
+        try await checkDevices(record)
         try checkSource(post.source)
         let source = post.source
         return try context.operate(on: name, "creating", "Creating instance", mayCancel: true) {

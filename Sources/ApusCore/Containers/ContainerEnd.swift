@@ -13,6 +13,14 @@ extension ContainerService {
         }
     }
 
+    /// The record of a generation that another one has taken the place of: the container's, or one with its name.
+    private func record(of live: LiveContainer) -> ContainerRecord {
+        if let entry = entries[live.spec.name] { return entry.record }
+        var record = ContainerRecord()
+        record.name = live.spec.name
+        return record
+    }
+
     /// A generation has ended: by itself, because it was told to, or because its runtime died (`end` is nil).
     /// Whoever learns of it first says so; again does nothing.
     func ended(_ live: LiveContainer, _ name: String, _ end: InitEnd?) async {
@@ -20,6 +28,7 @@ extension ContainerService {
         // The name may have changed meanwhile, or another generation taken its place.
         guard let entry = entries.values.first(where: { $0.live === live }) else {
             try? await RuntimeCleanup.remove(live.spec)
+            await stopDevices(live, record(of: live))
             return
         }
         let name = entry.record.name
@@ -33,6 +42,7 @@ extension ContainerService {
         } catch {
             log.error("cannot clean up after the container", metadata: ["error": "\(error)"])
         }
+        await stopDevices(live, entry.record)
         guard entries[name]?.live === live else { return }
         entries[name]?.live = nil
         let operation = context.locks.action(of: name)

@@ -40,9 +40,10 @@ extension ContainerService {
             rollback.add { try await self.endGeneration(name) }
             let volume = try pools.driver(record.pool).directory(of: .container(name))
             try await applyTemplates(record, event: .start, volume: volume)
-            let spec = try spec(record, rootfs: volume + "/rootfs")
+            var spec = try spec(record, rootfs: volume + "/rootfs")
+            let devices = try await startDevices(record, &spec, rollback)
             let status = try await context.launcher.start(spec)
-            adopt(name, spec, initPID: status.initPID)
+            adopt(name, spec, devices, initPID: status.initPID)
         }
     }
 
@@ -56,11 +57,12 @@ extension ContainerService {
             let record = try beginGeneration(name)
             rollback.add { try await self.endGeneration(name) }
             let rootfs = try pools.driver(record.pool).rootfs(of: .container(name))
-            let spec = try spec(record, rootfs: rootfs)
+            var spec = try spec(record, rootfs: rootfs)
+            let devices = try await startDevices(record, &spec, rollback)
             handle?.progress("Restoring processes")
             let held = try await restoreHeld(spec, from: directory)
             let status = try await held.commit()
-            adopt(name, spec, initPID: status.initPID)
+            adopt(name, spec, devices, initPID: status.initPID)
         }
         try forgetState(name)
     }
@@ -174,10 +176,13 @@ extension ContainerService {
     }
 
     /// Takes note of a container that runs, and watches for its end.
-    func adopt(_ name: String, _ spec: ContainerSpec, initPID: Int32) {
+    func adopt(
+        _ name: String, _ spec: ContainerSpec, _ devices: [String: LiveDevice], initPID: Int32
+    ) {
         let live = LiveContainer(spec: spec, initPID: initPID, layout: context.layout)
         entries[name]?.live = live
         do {
+            try live.devices.begin(devices)
             try change(name) { record in
                 record.generation = live.generation
                 record.frozen = false

@@ -43,8 +43,11 @@ extension ContainerService {
             guard let live = entry.live else { continue }
             do {
                 try await applyLimits(entry.record, live)
+                try await applyDevices(entry.record, live)
             } catch {
-                logger(name).warning("cannot apply limits", metadata: ["error": "\(error)"])
+                logger(name).warning(
+                    "cannot apply the changed profile to the running container",
+                    metadata: ["error": "\(error)"])
             }
         }
     }
@@ -86,6 +89,7 @@ extension ContainerService {
     private func updateNow(_ name: String, from old: ContainerRecord, to record: ContainerRecord) async throws
     {
         let live = try entry(name).live
+        try await checkDevices(record)
         try await withRollback { rollback in
             try change(name) { present in
                 present.config = record.config
@@ -97,7 +101,11 @@ extension ContainerService {
             rollback.add {
                 try await self.putBack(name, old)
             }
-            if let live { try await applyLimits(try entry(name).record, live) }
+            if let live {
+                rollback.add { try await self.applyLimits(old, live) }
+                try await applyLimits(try entry(name).record, live)
+                try await applyDevices(try entry(name).record, live)
+            }
         }
         tell("instance-updated", name)
     }

@@ -7,6 +7,7 @@ final class LiveContainer: Sendable {
     let connection: RuntimeConnection
     let initPID: Int32
     let cgroup: ContainerCgroup
+    let devices: LiveDevices
     /// Happens when the daemon has taken note of its end.
     let ended = Occurrence()
     private let fileAccess = Mutex<ContainerFiles?>(nil)
@@ -15,6 +16,7 @@ final class LiveContainer: Sendable {
         self.spec = spec
         self.initPID = initPID
         connection = RuntimeConnection(spec: spec)
+        devices = LiveDevices(runtimeDirectory: spec.runtimeDirectory)
         cgroup = ContainerCgroup(layout: layout, name: spec.cgroup)
     }
 

@@ -82,7 +82,9 @@ extension ContainerService {
             var record = before.record
             record.apply(snapshot)
             record.generation = try context.store.nextGeneration()
-            let spec = try spec(record, rootfs: staged.rootfs)
+            var prepared = try spec(record, rootfs: staged.rootfs)
+            let devices = try await startDevices(record, &prepared, rollback)
+            let spec = prepared
             handle.progress("Restoring processes")
             let held = try await restoreHeld(spec, from: directory)
             rollback.add { await self.abandon(held, spec) }
@@ -92,7 +94,7 @@ extension ContainerService {
             rollback.add { try await self.takeBack(name, before) }
             let status = try await held.commit()
             rollback.disarm()
-            adopt(name, spec, initPID: status.initPID)
+            adopt(name, spec, devices, initPID: status.initPID)
         }
         if let former {
             await sessions.end(

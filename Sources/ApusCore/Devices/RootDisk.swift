@@ -1,0 +1,16 @@
+/// The disk a container's root file system is on.
+struct RootDisk: DeviceType {
+    let title = "`disk` with path `/`"
+    let summary = "The root disk: where the container's files are. Every container has one."
+    let checkpoint = "its files are saved with the checkpoint, at the same instant."
+    let keys: [DeviceKey] = [
+        DeviceKey("path", .word(["/"]), required: true, "Where it is mounted: `/`"),
+        DeviceKey("pool", .text, default: "the only pool there is", "The storage pool"),
+    ]
+
+    func describes(_ device: Device) -> Bool { device.type == "disk" && device["path"] == "/" }
+
+    func check(_ device: Device, of owner: DeviceOwner, in services: DeviceServices) async throws {
+        if let pool = device["pool"] { _ = try services.pools.driver(pool) }
+    }
+}
