@@ -142,6 +142,11 @@ int apus_sched_getaffinity(pid_t tid, uint8_t *mask, size_t bytes) {
     return (int)syscall(SYS_sched_getaffinity, tid, bytes, mask);
 }
 
+// IOPRIO_WHO_PROCESS means one thread; glibc has no wrappers.
+#define WHO_PROCESS 1
+int apus_ioprio_get(pid_t tid) { return (int)syscall(SYS_ioprio_get, WHO_PROCESS, tid); }
+int apus_ioprio_set(pid_t tid, int32_t value) { return (int)syscall(SYS_ioprio_set, WHO_PROCESS, tid, value); }
+
 int apus_signalfd(const int *signals, size_t count) {
     sigset_t set;
     sigemptyset(&set);

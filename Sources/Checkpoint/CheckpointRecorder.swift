@@ -78,6 +78,7 @@ struct CheckpointRecorder: Sendable {
 
     private func tasks() -> [CheckpointTask] {
         let usualCPUs = self.usualCPUs()
+        var memberships = MembershipRecorder()
         return Proc.tree(from: subject.initPID).compactMap { pid in
             guard let fields = try? ProcessStatus.fields(pid: pid), let inside = Self.inside(fields["NSpid"])
             else {
@@ -87,7 +88,8 @@ struct CheckpointRecorder: Sendable {
             return CheckpointTask(
                 pid: inside, name: fields["Name"] ?? "", cgroup: cgroupBelowRoot(of: pid),
                 threads: threads(pid, usualCPUs),
-                coredumpFilter: filter == Self.usualCoredumpFilter || filter == "" ? nil : filter)
+                coredumpFilter: filter == Self.usualCoredumpFilter || filter == "" ? nil : filter,
+                memberships: memberships.memberships(of: pid))
         }
     }
 
@@ -102,12 +104,14 @@ struct CheckpointRecorder: Sendable {
             }
             let bound = affinity != usualCPUs
             let slacked = slack.map { $0 != Self.usualTimerSlack } ?? false
-            guard bound || slacked,
+            let priority = try? IOPriority.ofThread(tid)
+            guard bound || slacked || priority != nil,
                 let fields = try? ProcessStatus.parseFields(Files.text("/proc/\(pid)/task/\(tid)/status")),
                 let inside = Self.inside(fields["NSpid"])
             else { return nil }
             return CheckpointThread(
-                tid: inside, affinity: bound ? affinity?.description : nil, timerSlack: slacked ? slack : nil)
+                tid: inside, affinity: bound ? affinity?.description : nil, timerSlack: slacked ? slack : nil,
+                ioPriority: priority?.rawValue)
         }
     }
 

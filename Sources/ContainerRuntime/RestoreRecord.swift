@@ -126,17 +126,34 @@ public struct CheckpointTask: Sendable, Hashable, Codable {
     public var threads: [CheckpointThread]
     /// `/proc/<pid>/coredump_filter` when it is not the usual.
     public var coredumpFilter: String?
+    /// The multicast groups its sockets are members of; a socket that several have is named once.
+    public var memberships: [CheckpointMembership]
 
     /// Makes a record of a process.
     public init(
         pid: Int32, name: String, cgroup: String, threads: [CheckpointThread] = [],
-        coredumpFilter: String? = nil
+        coredumpFilter: String? = nil, memberships: [CheckpointMembership] = []
     ) {
         self.pid = pid
         self.name = name
         self.cgroup = cgroup
         self.threads = threads
         self.coredumpFilter = coredumpFilter
+        self.memberships = memberships
+    }
+}
+
+/// A multicast group that a socket is a member of.
+public struct CheckpointMembership: Sendable, Hashable, Codable {
+    /// The socket, by its number in the process.
+    public var descriptor: Int32
+    /// The group.
+    public var membership: MulticastMembership
+
+    /// Makes a record of a membership.
+    public init(descriptor: Int32, membership: MulticastMembership) {
+        self.descriptor = descriptor
+        self.membership = membership
     }
 }
 
@@ -148,12 +165,17 @@ public struct CheckpointThread: Sendable, Hashable, Codable {
     public var affinity: String?
     /// Its timer slack in nanoseconds; nil: the usual.
     public var timerSlack: UInt64?
+    /// Its I/O priority as ioprio_set(2) has it; nil: none was set.
+    public var ioPriority: Int32?
 
     /// Makes a record of a thread.
-    public init(tid: Int32, affinity: String? = nil, timerSlack: UInt64? = nil) {
+    public init(
+        tid: Int32, affinity: String? = nil, timerSlack: UInt64? = nil, ioPriority: Int32? = nil
+    ) {
         self.tid = tid
         self.affinity = affinity
         self.timerSlack = timerSlack
+        self.ioPriority = ioPriority
     }
 }
 

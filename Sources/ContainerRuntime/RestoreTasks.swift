@@ -11,13 +11,28 @@ enum RestoreTasks {
             if let filter = task.coredumpFilter {
                 try? Files.poke("/proc/\(pid)/coredump_filter", "0x\(filter)")
             }
+            rejoin(task.memberships, of: pid)
             guard !task.threads.isEmpty else { continue }
             let threads = threadsByNumberInside(pid)
             for thread in task.threads {
                 guard let tid = threads[thread.tid] else { continue }
                 if let cpus = thread.affinity.flatMap({ CPUSet($0) }) { try? cpus.setAffinity(of: tid) }
                 if let slack = thread.timerSlack { try? Files.poke("/proc/\(tid)/timerslack_ns", "\(slack)") }
+                if let priority = thread.ioPriority {
+                    try? IOPriority(rawValue: priority).set(ofThread: tid)
+                }
             }
+        }
+    }
+
+    private static func rejoin(_ memberships: [CheckpointMembership], of pid: pid_t) {
+        guard !memberships.isEmpty, let process = try? ProcessDescriptor(pid: pid) else { return }
+        let interfaces = MulticastMembership.interfaces(ofProcess: pid)
+        for entry in memberships {
+            guard let index = interfaces[entry.membership.interface],
+                let socket = try? process.duplicate(descriptor: entry.descriptor)
+            else { continue }
+            try? entry.membership.join(socket, index: index)
         }
     }
 

@@ -70,6 +70,10 @@ int apus_sched_setaffinity(int32_t tid, const uint8_t *mask, size_t bytes);
 // Returns the number of bytes the kernel filled in.
 int apus_sched_getaffinity(int32_t tid, uint8_t *mask, size_t bytes);
 
+// The I/O priority of a thread, as ioprio_get(2) has it.
+int apus_ioprio_get(int32_t tid);
+int apus_ioprio_set(int32_t tid, int32_t value);
+
 // A signalfd for the given signals; they are blocked as well.
 int apus_signalfd(const int *signals, size_t count);
 void apus_unblock_all_signals(void);
@@ -123,6 +127,13 @@ int32_t apus_spawn_start(struct apus_spawn *request);
 // ---- Network namespaces.
 // Brings `lo` of the current network namespace up.
 int apus_loopback_up(void);
+
+// ---- Multicast memberships; addresses have 4 bytes or 16.
+// The sources (packed) and the mode of a membership; returns how many, or -1 (EADDRNOTAVAIL: not a member).
+int apus_multicast_filter(int socket, const uint8_t *group, size_t length, uint32_t interface, uint32_t *mode,
+                          uint8_t *sources, uint32_t capacity);
+int apus_multicast_join(int socket, const uint8_t *group, size_t length, uint32_t interface, uint32_t mode,
+                        const uint8_t *sources, uint32_t count);
 
 // ---- User namespaces.
 // Starts a process that does nothing in a user namespace of its own, so that its maps can be written and the

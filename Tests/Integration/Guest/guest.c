@@ -29,6 +29,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -312,6 +313,33 @@ static void verify_watch(void) {
     problem("inotify: no event for a new file");
 }
 
+/* ---- what CRIU does not keep ---- */
+
+#define WHO_PROCESS 1
+#define IDLE_CLASS (3 << 13)
+static int member;
+static struct group_filter membership;
+
+static void set_unkept(void) {
+    struct group_req request = {.gr_interface = 1};
+    struct sockaddr_in group = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xef010203)};
+    memcpy(&request.gr_group, &group, sizeof group);
+    membership.gf_interface = 1;
+    membership.gf_group = request.gr_group;
+    member = check(socket(AF_INET, SOCK_DGRAM, 0), "socket");
+    check(setsockopt(member, IPPROTO_IP, MCAST_JOIN_GROUP, &request, sizeof request), "join a multicast group");
+    check((int)syscall(SYS_ioprio_set, WHO_PROCESS, 0, IDLE_CLASS), "ioprio_set");
+}
+
+static void verify_unkept(void) {
+    struct group_filter filter = membership;
+    socklen_t size = sizeof filter;
+    int priority = (int)syscall(SYS_ioprio_get, WHO_PROCESS, 0);
+    if (getsockopt(member, IPPROTO_IP, MCAST_MSFILTER, &filter, &size) < 0)
+        problem("multicast: no longer in the group: %s", strerror(errno));
+    if (priority != IDLE_CLASS) problem("ioprio: is %x", priority);
+}
+
 static void reply(int server, const char *format, ...) {
     int fd = accept4(server, NULL, NULL, SOCK_CLOEXEC);
     char word[64] = "", line[4096];
@@ -363,6 +391,7 @@ static _Noreturn void run(const char *directory) {
     if (write(full_pipe[1], "in the pipe", 11) != 11 || send(full_pair[1], "in the pair", 11, 0) != 11) die("write");
 
     connect_tcp();
+    set_unkept();
     snprintf(watched, sizeof watched, "%s/watched", directory);
     mkdir(watched, 0700);
     watch = check(inotify_init1(IN_NONBLOCK | IN_CLOEXEC), "inotify_init1");
@@ -398,6 +427,7 @@ static _Noreturn void run(const char *directory) {
             verify_queues();
             verify_tcp();
             verify_watch();
+            verify_unkept();
             for (int i = 0; i < 30 && alarms == before; i++) poll(NULL, 0, 100);
             if (alarms == before) problem("timer: no signal in three seconds");
             reply(server, "{\"ok\":%s,\"id\":\"%s\",\"pid\":%d,\"tick\":%" PRIu64 ",\"tcp\":%s,\"problems\":[%s]}\n",
