@@ -185,10 +185,16 @@ public struct InstanceSource: Codable, Sendable, Equatable {
     @Defaulted public var mode: String
     /// The container or "container/snapshot" to copy, with type "copy".
     @Defaulted public var source: String
+    /// With type "copy": leave the snapshots out. LXD's name for it since 4.0 is `instance_only`.
+    @Defaulted public var containerOnly: Bool
+    /// The newer name of `containerOnly`.
+    @Defaulted public var instanceOnly: Bool
 
     enum CodingKeys: String, CodingKey {
         case type, alias, fingerprint, server, mode, source
         case `protocol` = "protocol"
+        case containerOnly = "container_only"
+        case instanceOnly = "instance_only"
     }
 
     /// Nothing set.
@@ -208,6 +214,16 @@ public struct InstanceSource: Codable, Sendable, Equatable {
         source.type = "image"
         source.fingerprint = fingerprint
         return source
+    }
+
+    /// A container of this daemon, or one of its snapshots as "container/snapshot".
+    public static func copy(of source: String, containerOnly: Bool = false) -> InstanceSource {
+        var copy = InstanceSource()
+        copy.type = "copy"
+        copy.source = source
+        copy.containerOnly = containerOnly
+        copy.instanceOnly = containerOnly
+        return copy
     }
 
     /// A Debian release, built by the daemon from the machine's own package mirror and then kept.

@@ -42,8 +42,16 @@ extension Client {
     }
 
     /// Sets or unsets some keys of a container.
-    public func patchInstance(_ name: String, _ patch: InstancePatch) async throws {
-        try await perform(try Self.request(.PATCH, Self.path(name), patch, etag: nil))
+    public func patchInstance(_ name: String, _ patch: InstancePatch) async throws -> ApusAPI.Operation {
+        try await begin(.PATCH, Self.path(name), patch)
+    }
+
+    /// Renames a snapshot.
+    public func renameSnapshot(
+        _ snapshot: String, of name: String, to newName: String
+    ) async throws -> ApusAPI.Operation {
+        try await begin(
+            .POST, Self.path(name, "/snapshots/\(snapshot.percentEncoded)"), InstanceSnapshotPost(name: newName))
     }
 
     /// Renames a container.

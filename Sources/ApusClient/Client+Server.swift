@@ -5,6 +5,11 @@ extension Client {
     /// What the daemon says of itself.
     public func server() async throws -> Server { try await get("/1.0") }
 
+    /// Sets some of the daemon's own keys; an empty value unsets.
+    public func patchServer(_ config: ConfigMap) async throws {
+        try await send(.PATCH, "/1.0", ["config": config])
+    }
+
     /// All profiles.
     public func profiles() async throws -> [Profile] {
         try await get("/1.0/profiles", query: [("recursion", "1")])
@@ -18,6 +23,19 @@ extension Client {
     /// Changes a profile.
     public func updateProfile(_ name: String, _ put: ProfilePut, etag: String? = nil) async throws {
         try await send(.PUT, "/1.0/profiles/\(name.percentEncoded)", put, etag: etag)
+    }
+
+    /// Makes a profile.
+    public func createProfile(_ profile: Profile) async throws { try await send(.POST, "/1.0/profiles", profile) }
+
+    /// Renames a profile; containers keep it.
+    public func renameProfile(_ name: String, to newName: String) async throws {
+        try await send(.POST, "/1.0/profiles/\(name.percentEncoded)", InstancePost(name: newName))
+    }
+
+    /// Deletes a profile that no container has.
+    public func deleteProfile(_ name: String) async throws {
+        try await send(.DELETE, "/1.0/profiles/\(name.percentEncoded)")
     }
 
     /// All storage pools.

@@ -120,9 +120,14 @@ extension ContainerService {
     /// Stops all containers, as they ask to be; they are to run again when the daemon does.
     func stopAll() async {
         endingDaemon = true
-        await withTaskGroup(of: Void.self) { group in
-            for (name, entry) in entries where entry.live != nil {
-                group.addTask { await self.stopForShutdown(name) }
+        let running = entries.filter { $0.value.live != nil }
+        let groups = Dictionary(grouping: running.keys) { name in
+            entries[name].flatMap { expanded($0.record).config["boot.stop.priority"] }.flatMap { Int($0) } ?? 0
+        }
+        // All of one priority at once, the next when they have ended.
+        for (_, names) in groups.sorted(by: { $0.key > $1.key }) {
+            await withTaskGroup(of: Void.self) { group in
+                for name in names { group.addTask { await self.stopForShutdown(name) } }
             }
         }
     }

@@ -30,17 +30,43 @@ extension ContainerService {
 
     /// Starts what is to run: after a boot of the machine, or a shutdown of the daemon that stopped them.
     func autostart(freshBoot: Bool) async {
-        for (name, entry) in entries.sorted(by: { $0.key < $1.key }) where entry.live == nil {
-            let wanted = expanded(entry.record).config["boot.autostart"].flatMap(ConfigValues.bool)
+        var due: [(name: String, delay: Int)] = []
+        for (name, entry) in byPriority("boot.autostart.priority") where entry.live == nil {
+            let config = expanded(entry.record).config
+            let wanted = config["boot.autostart"].flatMap(ConfigValues.bool)
             // Asked for at every boot; else what ran before a boot or shutdown runs again.
             guard (freshBoot ? wanted : nil) ?? entry.record.shouldRun else { continue }
+            due.append((name, config["boot.autostart.delay"].flatMap { Int($0) } ?? 0))
+        }
+        let (order, delays) = (due, due.contains { $0.delay > 0 })
+        // The daemon is ready when all have been told to start; nobody waits for pauses between them.
+        if delays {
+            Task { await startInOrder(order) }
+        } else {
+            await startInOrder(order)
+        }
+    }
+
+    private func startInOrder(_ containers: [(name: String, delay: Int)]) async {
+        for (name, delay) in containers {
             do {
-                _ = try start(name)
+                let operation = try start(name)
                 logger(name).info("started automatically")
+                guard delay > 0 else { continue }
+                _ = try await context.operations.wait(operation.id, timeout: nil)
+                try await Task.sleep(for: .seconds(delay))
             } catch {
                 logger(name).error("cannot start automatically", metadata: ["error": "\(error)"])
             }
         }
+    }
+
+    /// All containers: those with the highest number in a key first, then by name.
+    func byPriority(_ key: String) -> [(String, ContainerEntry)] {
+        let numbered = entries.map { name, entry in
+            (name, entry, expanded(entry.record).config[key].flatMap { Int($0) } ?? 0)
+        }
+        return numbered.sorted { ($1.2, $0.0) < ($0.2, $1.0) }.map { ($0.0, $0.1) }
     }
 
     /// A restore of a running container was cut short: of its two generations one is alive. It becomes the container
@@ -117,6 +143,7 @@ extension ContainerService {
         do {
             switch journal.action {
             case "creating":
+                try await removePassingSnapshot(of: journal.detail, for: name)
                 if let entry = entries[name] {
                     try await discardHalfMade(entry)
                     log.notice("its creation was interrupted; what was made so far is removed")

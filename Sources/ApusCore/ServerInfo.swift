@@ -20,6 +20,8 @@ public final class ServerInfo: Sendable {
     private let context: ServiceContext
     private let pools: PoolService
     private let config = Mutex<ConfigMap>([:])
+    /// Held from the comparison of a tag to the end of the change.
+    private let changing = Mutex(())
     private let criuVersion = Mutex<String?>(nil)
 
     init(context: ServiceContext, pools: PoolService) throws {
@@ -48,6 +50,10 @@ public final class ServerInfo: Sendable {
     /// Changes the daemon's own keys.
     /// - Parameter merge: whether keys that are not given stay as they are; an empty value unsets.
     public func update(_ new: ConfigMap, merge: Bool, ifMatch: String?) throws {
+        try changing.withLock { _ in try updateNow(new, merge: merge, ifMatch: ifMatch) }
+    }
+
+    private func updateNow(_ new: ConfigMap, merge: Bool, ifMatch: String?) throws {
         try ETag.check(ifMatch, against: try etag())
         for key in new.keys where !key.hasPrefix("user.") || key == "user." {
             throw ServiceError.badRequest(

@@ -72,8 +72,10 @@ extension ContainerCgroup {
             return
         }
         let amount = limits.memory.map(String.init)
+        let (hard, soft) = limits.memoryIsSoft ? (nil, amount) : (amount, nil)
         if memory.isV2 {
-            try Files.poke(memory.path + "/memory.max", amount ?? "max")
+            try Files.poke(memory.path + "/memory.max", hard ?? "max")
+            try Files.poke(memory.path + "/memory.high", soft ?? "max")
             if Files.exists(memory.path + "/memory.swap.max") {
                 try Files.poke(memory.path + "/memory.swap.max", limits.swap ? "max" : "0")
             }
@@ -81,27 +83,29 @@ extension ContainerCgroup {
             let both = memory.path + "/memory.memsw.limit_in_bytes"
             // The limit of memory and swap together may never be below that of memory.
             if Files.exists(both) { _ = try? Files.poke(both, "-1") }
-            try Files.poke(memory.path + "/memory.limit_in_bytes", amount ?? "-1")
-            if !limits.swap {
-                try Files.poke(memory.path + "/memory.swappiness", "0")
-                if let amount, Files.exists(both) { try Files.poke(both, amount) }
-            }
+            try Files.poke(memory.path + "/memory.limit_in_bytes", hard ?? "-1")
+            try Files.poke(memory.path + "/memory.soft_limit_in_bytes", soft ?? "-1")
+            // 60 is what the kernel begins with.
+            let swappiness = limits.swap ? 50 + min(max(limits.swapPriority ?? 10, 0), 10) : 0
+            try Files.poke(memory.path + "/memory.swappiness", "\(swappiness)")
+            if !limits.swap, let hard, Files.exists(both) { try Files.poke(both, hard) }
         }
     }
 
     private func applyDiskPriority(_ limits: ResourceLimits) throws {
-        guard let priority = limits.diskPriority else { return }
-        let weight = min(max(priority, 0), 10) * 99 + 10
+        let weight = max(10, min(max(limits.diskPriority ?? 5, 0), 10) * 100)
         let candidates = [
             ("io", "io.weight"), ("io", "io.bfq.weight"), ("blkio", "blkio.bfq.weight"),
             ("blkio", "blkio.weight"),
         ]
         for (controller, file) in candidates {
             guard let each = directory(controller), Files.exists(each.path + "/" + file) else { continue }
-            try Files.poke(each.path + "/" + file, "\(weight)")
+            // A weight that nobody asked for is put back, where it was ever set.
+            let value = limits.diskPriority == nil && file.hasPrefix("io") ? 100 : weight
+            try Files.poke(each.path + "/" + file, "\(value)")
             return
         }
-        throw missing("io weight", "disk priority")
+        if limits.diskPriority != nil { throw missing("io", "disk priority") }
     }
 
     /// What the container uses now. What the host does not count is nil.

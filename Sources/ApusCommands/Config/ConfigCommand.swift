@@ -4,16 +4,19 @@ package import ArgumentParser
 package struct ConfigCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "config",
-        abstract: "Read and change a container's configuration.",
+        abstract: "Read and change the configuration of containers and of the daemon.",
         discussion: """
             EXAMPLES:
               apus config set c1 limits.memory=512MiB
               apus config get c1 limits.memory
               apus config show c1 --expanded
               apus config edit c1
+              apus config device add c1 data disk source=/srv/data path=/data
+              apus config set images.remote_cache_expiry=5
             """,
         subcommands: [
             ConfigGet.self, ConfigSet.self, ConfigUnset.self, ConfigShow.self, ConfigEdit.self,
+            DeviceCommand<ContainerOwner>.self,
         ])
 
     package init() {}

@@ -6,27 +6,37 @@ package import ArgumentParser
 package struct ConfigGet: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "get",
-        abstract: "Print the value of a key.",
+        abstract: "Print the value of a key: of a container, or of the daemon.",
         discussion: """
             EXAMPLES:
               apus config get c1 limits.memory
+              apus config get images.remote_cache_expiry
             """)
 
-    @Argument(help: ArgumentHelp("The container.", valueName: "container"), completion: .containers)
+    @Argument(
+        help: ArgumentHelp("The container; left out for a key of the daemon.", valueName: "container"),
+        completion: .containers)
     package var container: String
 
     @Argument(help: ArgumentHelp("The key.", valueName: "key"))
-    package var key: String
+    package var key: String?
 
-    @Flag(name: .long, help: "Look into the profiles as well.")
+    @Flag(name: .shortAndLong, help: "Look into the profiles as well.")
     package var expanded = false
 
     @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
+    package func validate() throws {
+        if key == nil, !Settings.isServerKey(container) { throw ValidationError("Which key?") }
+    }
+
     package func run() async throws {
         let session = global.session
+        guard let key else {
+            return session.output.print(try await session.client.server().config[container] ?? "")
+        }
         let instance = try await session.client.instance(try ContainerName(container).name)
         session.output.print((expanded ? instance.expandedConfig : instance.config)[key] ?? "")
     }

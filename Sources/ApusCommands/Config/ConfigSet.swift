@@ -6,20 +6,23 @@ package import ArgumentParser
 package struct ConfigSet: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "set",
-        abstract: "Set keys.",
+        abstract: "Set keys of a container, or of the daemon. Limits of running containers change at once.",
         discussion: """
             Either one key and its value, or any number of KEY=VALUE. A value of "-" is read from standard input.
 
             EXAMPLES:
               apus config set c1 limits.memory 512MiB
               apus config set c1 limits.memory=512MiB limits.processes=200
+              apus config set images.remote_cache_expiry=5
             """)
 
-    @Argument(help: ArgumentHelp("The container.", valueName: "container"), completion: .containers)
+    @Argument(
+        help: ArgumentHelp("The container; left out for keys of the daemon.", valueName: "container"),
+        completion: .containers)
     package var container: String
 
     @Argument(help: ArgumentHelp("KEY VALUE, or KEY=VALUE….", valueName: "key=value"))
-    package var settings: [String]
+    package var settings: [String] = []
 
     @OptionGroup package var global: GlobalOptions
 
@@ -27,20 +30,21 @@ package struct ConfigSet: AsyncParsableCommand {
 
     package func validate() throws { _ = try keys() }
 
-    /// The keys to set. KEY VALUE is LXD's older way of writing it.
+    /// Whether the keys are the daemon's own.
+    package var isServer: Bool { Settings.isServerKey(container) }
+
+    /// The keys to set.
     package func keys() throws -> [String: String] {
-        let pairs = settings.compactMap { KeyValue(argument: $0) }
-        if settings.count == 2, KeyValue(argument: settings[0]) == nil { return [settings[0]: settings[1]] }
-        guard pairs.count == settings.count else {
-            throw ValidationError("Write KEY VALUE, or KEY=VALUE as often as you like.")
-        }
-        return pairs.dictionary
+        try Settings.keys(isServer ? [container] + settings : settings)
     }
 
     package func run() async throws {
-        let client = global.session.client
+        let session = global.session
+        let keys = try Settings.reading(try keys())
+        if isServer { return try await session.client.patchServer(keys) }
         var patch = InstancePatch()
-        patch.config = try keys().mapValues { $0 == "-" ? try FileIO.standardInput() : $0 }
-        try await client.patchInstance(try ContainerName(container).name, patch)
+        patch.config = keys
+        let name = try ContainerName(container).name
+        try await session.finish(try await session.client.patchInstance(name, patch), "Changing \(name)")
     }
 }

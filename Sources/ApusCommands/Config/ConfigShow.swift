@@ -6,18 +6,20 @@ package import ArgumentParser
 package struct ConfigShow: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Print a container's configuration as YAML.",
+        abstract: "Print a container's configuration as YAML, or the daemon's.",
         discussion: """
             EXAMPLES:
               apus config show c1
               apus config show c1 --expanded
               apus config show c1/s1
+              apus config show
             """)
 
     @Argument(
-        help: ArgumentHelp("The container, or CONTAINER/SNAPSHOT.", valueName: "container"),
+        help: ArgumentHelp(
+            "The container, or CONTAINER/SNAPSHOT; left out for the daemon.", valueName: "container"),
         completion: .snapshots)
-    package var container: String
+    package var container: String?
 
     @Flag(name: .shortAndLong, help: "With what comes from the profiles.")
     package var expanded = false
@@ -28,6 +30,10 @@ package struct ConfigShow: AsyncParsableCommand {
 
     package func run() async throws {
         let session = global.session
+        guard let container else {
+            let server = ["config": try await session.client.server().config]
+            return session.output.write(try Rendering.yaml(server))
+        }
         let name = try SnapshotName(container)
         if let snapshot = name.snapshot {
             let found = try await session.client.snapshot(snapshot, of: name.container)

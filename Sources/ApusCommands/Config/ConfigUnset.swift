@@ -10,26 +10,33 @@ package struct ConfigUnset: AsyncParsableCommand {
         discussion: """
             EXAMPLES:
               apus config unset c1 limits.memory
+              apus config unset images.remote_cache_expiry
             """)
 
-    @Argument(help: ArgumentHelp("The container.", valueName: "container"), completion: .containers)
+    @Argument(
+        help: ArgumentHelp("The container; left out for keys of the daemon.", valueName: "container"),
+        completion: .containers)
     package var container: String
 
     @Argument(help: ArgumentHelp("The keys.", valueName: "key"))
-    package var keys: [String]
+    package var keys: [String] = []
 
     @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
+    package func validate() throws {
+        if keys.isEmpty, !Settings.isServerKey(container) { throw ValidationError("Which keys?") }
+    }
+
     package func run() async throws {
         let session = global.session
-        let name = try ContainerName(container).name
-        let (instance, etag) = try await session.client.getTagged(
-            "/1.0/instances/\(name)", as: Instance.self)
-        var put = InstancePut(instance)
-        for key in keys { put.config[key] = nil }
-        try await session.finish(
-            try await session.client.updateInstance(name, put, etag: etag), "Changing \(name)")
+        if Settings.isServerKey(container) {
+            let all = [container] + keys
+            return try await session.client.patchServer(Dictionary(uniqueKeysWithValues: Set(all).map { ($0, "") }))
+        }
+        try await ContainerOwner(container).change(session) { sheet in
+            for key in keys { sheet.config[key] = nil }
+        }
     }
 }

@@ -14,7 +14,8 @@ public enum ConfigCheck {
     }
 
     private static func check(_ key: String, _ value: String) throws {
-        if let refused = ConfigKeys.refused.first(where: { key.hasPrefix($0.prefix) }) {
+        let known = ConfigKeys.all.contains { $0.name == key }
+        if !known, let refused = ConfigKeys.refused.first(where: { key.hasPrefix($0.prefix) }) {
             throw ServiceError.badRequest("Config key \"\(key)\" is not supported: \(refused.reason)")
         }
         guard let entry = ConfigKeys.find(key) else {

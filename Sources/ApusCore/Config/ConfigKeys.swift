@@ -6,8 +6,17 @@ public enum ConfigKeys {
             "boot.autostart", .bool, default: "as it was when the daemon ended", live: true,
             "Whether the container is started when the daemon starts on a freshly booted machine"),
         ConfigKey(
+            "boot.autostart.delay", .integer(0...86_400), default: "0", live: true,
+            "Seconds to wait after it was started by itself, before the next container is"),
+        ConfigKey(
+            "boot.autostart.priority", .integer(-1_000_000...1_000_000), default: "0", live: true,
+            "Which containers are started by themselves first: those with the highest number"),
+        ConfigKey(
             "boot.host_shutdown_timeout", .integer(0...86_400), default: "30", live: true,
             "Seconds a container gets to end cleanly when the daemon is shut down"),
+        ConfigKey(
+            "boot.stop.priority", .integer(-1_000_000...1_000_000), default: "0", live: true,
+            "Which containers are stopped first when the daemon is shut down: those with the highest number"),
         ConfigKey(
             "environment.*", .text, live: true,
             "Environment of init (from the next start on) and of commands run by exec"),
@@ -22,16 +31,31 @@ public enum ConfigKeys {
             "limits.cpu.priority", .integer(0...10), default: "10", live: true,
             "Weight among containers with the same allowance; 10 is most"),
         ConfigKey(
+            "limits.disk.priority", .integer(0...10), default: "5", live: true,
+            "Weight among containers that wait for a disk; 10 is most. Needs a disk scheduler with weights (bfq)"),
+        ConfigKey(
             "limits.memory", .bytes, default: "no limit", live: true,
             "Memory it can use, in bytes with a unit, or a percentage of the machine's"),
         ConfigKey(
+            "limits.memory.enforce", .word(["hard", "soft"]), default: "hard", live: true,
+            "\"hard\": it never gets more than limits.memory; \"soft\": only when memory is scarce on the machine"),
+        ConfigKey(
             "limits.memory.swap", .bool, default: "true", live: true, "Whether its memory may be swapped out"),
+        ConfigKey(
+            "limits.memory.swap.priority", .integer(0...10), default: "10", live: true,
+            "How unwilling the kernel is to swap its memory out; 10 is most willing (cgroup v1 only)"),
         ConfigKey(
             "limits.processes", .integer(1...4_194_304), default: "no limit", live: true,
             "How many processes and threads it can have"),
         ConfigKey(
             "migration.incremental.memory", .bool, default: "false", live: true,
             "Accepted for LXD's sake; has no effect until containers can be moved while they run"),
+        ConfigKey(
+            "migration.incremental.memory.goal", .integer(0...100), default: "70", live: true,
+            "Percentage of memory that should be in sync before the final transfer; as above"),
+        ConfigKey(
+            "migration.incremental.memory.iterations", .integer(1...1000), default: "10", live: true,
+            "Most rounds of memory transfer before the final one; as above"),
         ConfigKey(
             "security.idmap.base", .integer(1...4_294_000_000), default: "chosen by the daemon", live: false,
             "First host id of its user namespace"),
@@ -64,6 +88,8 @@ public enum ConfigKeys {
             "volatile.base_image", .text, live: true, owner: .daemon,
             "Fingerprint of the image it was made from"),
         ConfigKey(
+            "volatile.*", .text, live: true, owner: .daemon, "Other things that the daemon remembers of it"),
+        ConfigKey(
             "volatile.idmap.base", .text, live: true, owner: .daemon, "First host id of its user namespace"),
         ConfigKey(
             "volatile.last_state.power", .text, live: true, owner: .daemon,
@@ -77,17 +103,32 @@ public enum ConfigKeys {
         ("raw.idmap", "each container has a range of ids of its own; use security.idmap.base and .size"),
         ("raw.seccomp", "use security.syscalls.deny"),
         ("raw.apparmor", "Apus does not use AppArmor"),
+        (
+            "limits.network.priority",
+            "network cards have limits of their own; set limits.ingress and limits.egress on the device"
+        ),
+        ("limits.kernel.", "set the limits of programs where they are started, inside the container"),
         ("linux.kernel_modules", "load kernel modules on the host"),
         (
             "security.syscalls.whitelist",
             "the checkpointable profile is a deny list; use security.syscalls.deny"
         ),
         ("security.syscalls.allow", "the checkpointable profile is a deny list; use security.syscalls.deny"),
+        (
+            "security.syscalls.blacklist_compat",
+            "the list of refused system calls holds for every architecture of the machine"
+        ),
+        (
+            "security.syscalls.deny_compat",
+            "the list of refused system calls holds for every architecture of the machine"
+        ),
         ("security.devlxd", "containers do not get a /dev/lxd yet"),
     ]
 
     /// The entry for a key.
-    public static func find(_ key: String) -> ConfigKey? { all.first { $0.matches(key) } }
+    public static func find(_ key: String) -> ConfigKey? {
+        all.first { $0.name == key } ?? all.first { $0.matches(key) }
+    }
 
     /// The reference's table, as docs/reference/configuration.md has it.
     public static func markdown() -> String {
@@ -99,6 +140,10 @@ public enum ConfigKeys {
         text += "\nSet by images and by the daemon, for users to read:\n\n| key | what it says |\n|---|---|\n"
         for key in all where key.owner != .user {
             text += "| `\(key.name)` | \(key.summary) |\n"
+        }
+        text += "\nKeys of LXD that are refused, and why:\n\n| key | why |\n|---|---|\n"
+        for key in refused {
+            text += "| `\(key.prefix)\(key.prefix.hasSuffix(".") ? "*" : "")` | \(key.reason) |\n"
         }
         return text
     }

@@ -27,6 +27,7 @@ extension ContainerService {
         record.config = post.config.filter { !$0.key.hasPrefix("volatile.") }
         record.devices = post.devices
         record.profiles = post.profiles ?? ["default"]
+        if post.source.type == "copy" { try inherit(&record, from: post) }
         record.createdAt = .now()
         for profile in record.profiles { _ = try profiles.get(profile) }
         try ConfigCheck.check(record.config)
@@ -35,17 +36,28 @@ extension ContainerService {
         try await checkDevices(record)
         try checkSource(post.source)
         let source = post.source
-        return try context.operate(on: name, "creating", "Creating instance", mayCancel: true) {
-            [record] handle in
-            try await self.createNow(record, source, handle)
-            return nil
+        // Whoever copies a container keeps others from changing it meanwhile.
+        let origin =
+            source.type == "copy"
+            ? try context.locks.acquireToRead(try copyOrigin(source).container, "being copied") : nil
+        do {
+            return try context.operate(
+                on: name, "creating", "Creating instance", detail: source.source, mayCancel: true
+            ) { [record] handle in
+                defer { origin?.release() }
+                try await self.createNow(record, source, handle)
+                return nil
+            }
+        } catch {
+            origin?.release()
+            throw error
         }
     }
 
     private func checkSource(_ source: InstanceSource) throws {
         switch source.type {
         case "none", "image": break
-        case "copy": _ = try copySource(source.source)
+        case "copy": _ = try copyOrigin(source)
         case "":
             throw ServiceError.badRequest("Say where the container's files come from: the source has no type")
         default: throw ServiceError.badRequest("Unknown source type \"\(source.type)\"")
@@ -68,6 +80,7 @@ extension ContainerService {
             image = found
         }
         let driver = try pools.driver(record.pool)
+        var snapshots: [SnapshotRecord] = []
         try await withRollback { rollback in
             // The row comes first: a daemon killed from here on finds in its journal what to remove.
             record = try context.store.insert(record)
@@ -80,8 +93,7 @@ extension ContainerService {
                 handle.progress("Copying files")
                 try await driver.copy(.image(fingerprint: image.fingerprint), to: .container(name))
             } else if source.type == "copy" {
-                handle.progress("Copying files")
-                try await driver.copy(try copySource(source.source), to: .container(name))
+                snapshots = try await copyFiles(of: try copyOrigin(source), to: record, driver, handle)
             } else {
                 try await driver.create(.container(name)) { directory in
                     try Files.makeDirectories(directory + "/rootfs", mode: 0o755)
@@ -92,28 +104,8 @@ extension ContainerService {
                 record, event: source.type == "copy" ? .copy : .create,
                 volume: driver.directory(of: .container(name)))
         }
-        entries[name] = ContainerEntry(record: record)
-        tell("instance-created", name)
-    }
-
-    /// The volume that a copy is made of: a stopped container's, or a snapshot's.
-    private func copySource(_ text: String) throws -> Volume {
-        let parts = text.split(separator: "/", maxSplits: 1).map(String.init)
-        guard let container = parts.first else {
-            throw ServiceError.badRequest("Say which container to copy")
-        }
-        let entry = try entry(container)
-        if parts.count == 2 {
-            guard entry.snapshots.contains(where: { $0.name == parts[1] }) else {
-                throw ServiceError.notFound("Snapshot not found")
-            }
-            return .snapshot(container: container, name: parts[1])
-        }
-        guard entry.live == nil else {
-            throw ServiceError.badRequest(
-                "\"\(container)\" is running; take a snapshot and copy that, or stop it first")
-        }
-        return .container(container)
+        entries[name] = ContainerEntry(record: record, snapshots: snapshots)
+        tell(source.type == "copy" ? "instance-copied" : "instance-created", name)
     }
 
     private func freeName() -> String {

@@ -167,7 +167,7 @@ extension ContainerService {
             rootfs: rootfs, idmap: idmap)
         spec.nesting = expanded.isTrue("security.nesting")
         spec.limits = SpecBuilder.limits(
-            expanded.config, processors: Machine.processors, memory: Machine.memory)
+            expanded.config, generation: generation, processors: Machine.processors, memory: Machine.memory)
         spec.seccomp = SpecBuilder.seccomp(expanded.config)
         spec.environment = SpecBuilder.environment(expanded.config)
         spec.consoleLog = logs + "/console.log"

@@ -122,7 +122,8 @@ extension ContainerService {
 
     private func applyLimits(_ record: ContainerRecord, _ live: LiveContainer) async throws {
         let limits = SpecBuilder.limits(
-            expanded(record).config, processors: Machine.processors, memory: Machine.memory)
+            expanded(record).config, generation: live.generation, processors: Machine.processors,
+            memory: Machine.memory)
         try live.cgroup.applyLimits(limits)
     }
 }

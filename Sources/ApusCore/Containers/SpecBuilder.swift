@@ -3,11 +3,16 @@ import LinuxSystem
 
 /// Turns a container's configuration into what the runtime has to know.
 enum SpecBuilder {
-    static func limits(_ config: [String: String], processors: Int, memory: Int64) -> ResourceLimits {
+    /// - Parameter generation: containers that may have some processors, whichever, begin to count at different ones.
+    static func limits(
+        _ config: [String: String], generation: Int64, processors: Int, memory: Int64
+    ) -> ResourceLimits {
         var limits = ResourceLimits()
         if let text = config["limits.cpu"], let cpus = ConfigValues.cpus(text, online: 1 << 16) {
             switch cpus {
-            case .count(let count) where count < processors: limits.cpus = count == 1 ? "0" : "0-\(count - 1)"
+            case .count(let count) where count < processors:
+                let chosen = (0..<count).map { (Int(generation) + $0) % processors }.sorted()
+                limits.cpus = chosen.map(String.init).joined(separator: ",")
             case .count: break
             case .set(let set):
                 let usable = set.filter { $0 < processors }
@@ -27,6 +32,9 @@ enum SpecBuilder {
         if share != 100 { limits.cpuShare = Int(max(1, share)) }
         limits.memory = config["limits.memory"].flatMap { ConfigValues.memory($0, total: memory) }
         limits.swap = ConfigValues.isTrue(config, "limits.memory.swap", default: true)
+        limits.memoryIsSoft = config["limits.memory.enforce"] == "soft"
+        limits.swapPriority = config["limits.memory.swap.priority"].flatMap { Int($0) }
+        limits.diskPriority = config["limits.disk.priority"].flatMap { Int($0) }
         limits.processes = config["limits.processes"].flatMap { Int($0) }
         return limits
     }

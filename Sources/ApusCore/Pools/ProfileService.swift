@@ -5,6 +5,8 @@ import Synchronization
 public final class ProfileService: Sendable {
     private let context: ServiceContext
     private let profiles = Mutex<[String: Profile]>([:])
+    /// Held from the comparison of a tag to the end of the change: of two edits of the same state one is refused.
+    private let changing = Mutex(())
 
     init(context: ServiceContext) throws {
         self.context = context
@@ -32,6 +34,10 @@ public final class ProfileService: Sendable {
 
     /// Makes a profile.
     public func create(_ profile: Profile) throws {
+        try changing.withLock { _ in try createNow(profile) }
+    }
+
+    private func createNow(_ profile: Profile) throws {
         try Names.checkProfile(profile.name)
         guard profiles.withLock({ $0[profile.name] }) == nil else {
             throw ServiceError.conflict("The profile \"\(profile.name)\" already exists")
@@ -45,6 +51,21 @@ public final class ProfileService: Sendable {
 
     /// Changes a profile.
     public func update(_ name: String, _ put: ProfilePut, ifMatch: String?) throws {
+        try changing.withLock { _ in try updateNow(name, put, ifMatch: ifMatch) }
+    }
+
+    /// Changes some of a profile: keys and devices are merged into what is there, an empty value unsets a key.
+    public func patch(_ name: String, _ patch: InstancePatch, ifMatch: String?) throws {
+        try changing.withLock { _ in
+            var put = editable(try get(name))
+            put.config = put.config.merging(patch.config ?? [:]) { _, new in new }.filter { !$0.value.isEmpty }
+            put.devices.merge(patch.devices ?? [:]) { _, new in new }
+            if let description = patch.description { put.description = description }
+            try updateNow(name, put, ifMatch: ifMatch)
+        }
+    }
+
+    private func updateNow(_ name: String, _ put: ProfilePut, ifMatch: String?) throws {
         var profile = try get(name)
         try ETag.check(ifMatch, against: try etag(name))
         try check(put.config, put.devices)
@@ -57,6 +78,10 @@ public final class ProfileService: Sendable {
 
     /// Renames a profile; containers keep it.
     func rename(_ name: String, to newName: String) throws {
+        try changing.withLock { _ in try renameNow(name, to: newName) }
+    }
+
+    private func renameNow(_ name: String, to newName: String) throws {
         guard name != "default" else {
             throw ServiceError.badRequest("The profile \"default\" cannot be renamed")
         }

@@ -35,8 +35,7 @@ struct ProfileRoutes {
             },
             Route(.patch, "/1.0/profiles/{name}", "Change some of a profile") { request in
                 let name = try request.path("name")
-                let change = try await request.json(InstancePatch.self)
-                try profiles.update(name, merged(try profiles.get(name), change), ifMatch: request.ifMatch)
+                try profiles.patch(name, try await request.json(InstancePatch.self), ifMatch: request.ifMatch)
                 await daemon.containers.profileChanged(name)
                 return try Reply.done()
             },
@@ -57,15 +56,5 @@ struct ProfileRoutes {
         var profile = profile
         profile.usedBy = users[profile.name] ?? []
         return profile
-    }
-
-    private func merged(_ profile: Profile, _ change: InstancePatch) -> ProfilePut {
-        var put = ProfilePut()
-        put.config = profile.config.merging(change.config ?? [:]) { _, new in new }.filter {
-            !$0.value.isEmpty
-        }
-        put.devices = profile.devices.merging(change.devices ?? [:]) { _, new in new }
-        put.description = change.description ?? profile.description
-        return put
     }
 }
