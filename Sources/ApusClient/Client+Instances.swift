@@ -51,7 +51,8 @@ extension Client {
         _ snapshot: String, of name: String, to newName: String
     ) async throws -> ApusAPI.Operation {
         try await begin(
-            .POST, Self.path(name, "/snapshots/\(snapshot.percentEncoded)"), InstanceSnapshotPost(name: newName))
+            .POST, Self.path(name, "/snapshots/\(snapshot.percentEncoded)"),
+            InstanceSnapshotPost(name: newName))
     }
 
     /// Renames a container.

@@ -26,7 +26,9 @@ extension Client {
     }
 
     /// Makes a profile.
-    public func createProfile(_ profile: Profile) async throws { try await send(.POST, "/1.0/profiles", profile) }
+    public func createProfile(_ profile: Profile) async throws {
+        try await send(.POST, "/1.0/profiles", profile)
+    }
 
     /// Renames a profile; containers keep it.
     public func renameProfile(_ name: String, to newName: String) async throws {

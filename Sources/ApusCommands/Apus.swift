@@ -26,7 +26,8 @@ public struct Apus: AsyncParsableCommand {
             CommandGroup(
                 name: "Container",
                 subcommands: [
-                    Launch.self, Init.self, Copy.self, Move.self, Start.self, Stop.self, Restart.self, Pause.self, Delete.self,
+                    Launch.self, Init.self, Copy.self, Move.self, Start.self, Stop.self, Restart.self,
+                    Pause.self, Delete.self,
                     List.self,
                     Info.self, Exec.self, ConsoleCommand.self, SnapshotCommand.self, Restore.self,
                     Rename.self,

@@ -122,7 +122,8 @@ extension ContainerService {
         endingDaemon = true
         let running = entries.filter { $0.value.live != nil }
         let groups = Dictionary(grouping: running.keys) { name in
-            entries[name].flatMap { expanded($0.record).config["boot.stop.priority"] }.flatMap { Int($0) } ?? 0
+            entries[name].flatMap { expanded($0.record).config["boot.stop.priority"] }.flatMap { Int($0) }
+                ?? 0
         }
         // All of one priority at once, the next when they have ended.
         for (_, names) in groups.sorted(by: { $0.key > $1.key }) {

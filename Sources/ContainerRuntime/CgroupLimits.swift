@@ -86,7 +86,7 @@ extension ContainerCgroup {
             try Files.poke(memory.path + "/memory.limit_in_bytes", hard ?? "-1")
             try Files.poke(memory.path + "/memory.soft_limit_in_bytes", soft ?? "-1")
             // 60 is what the kernel begins with.
-            let swappiness = limits.swap ? 50 + min(max(limits.swapPriority ?? 10, 0), 10) : 0
+            let swappiness = limits.swap ? 60 - min(max(limits.swapPriority ?? 0, 0), 10) : 0
             try Files.poke(memory.path + "/memory.swappiness", "\(swappiness)")
             if !limits.swap, let hard, Files.exists(both) { try Files.poke(both, hard) }
         }

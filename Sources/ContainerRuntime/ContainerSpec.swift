@@ -83,7 +83,7 @@ public struct ResourceLimits: Sendable, Hashable, Codable {
     public var memory: Int64?
     /// Whether more memory may be used while the machine has enough.
     public var memoryIsSoft = false
-    /// How readily memory is swapped out, 0 … 10; 10 if nil.
+    /// How unwillingly memory is swapped out, 0 … 10; 0 if nil.
     public var swapPriority: Int?
     /// Whether memory may be swapped; `false` keeps it all in memory.
     public var swap: Bool = true

@@ -33,7 +33,8 @@ package struct ConfigUnset: AsyncParsableCommand {
         let session = global.session
         if Settings.isServerKey(container) {
             let all = [container] + keys
-            return try await session.client.patchServer(Dictionary(uniqueKeysWithValues: Set(all).map { ($0, "") }))
+            return try await session.client.patchServer(
+                Dictionary(uniqueKeysWithValues: Set(all).map { ($0, "") }))
         }
         try await ContainerOwner(container).change(session) { sheet in
             for key in keys { sheet.config[key] = nil }

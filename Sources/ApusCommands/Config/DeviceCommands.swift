@@ -15,7 +15,8 @@ package struct DeviceCommand<Owner: ConfigOwner>: AsyncParsableCommand {
                   \(prefix) list \(Owner.example)
                 """,
             subcommands: [
-                DeviceAdd<Owner>.self, DeviceGet<Owner>.self, DeviceList<Owner>.self, DeviceRemove<Owner>.self,
+                DeviceAdd<Owner>.self, DeviceGet<Owner>.self, DeviceList<Owner>.self,
+                DeviceRemove<Owner>.self,
                 DeviceSet<Owner>.self, DeviceShow<Owner>.self, DeviceUnset<Owner>.self,
             ] + (Owner.self == ContainerOwner.self ? [DeviceOverride.self] : []))
     }

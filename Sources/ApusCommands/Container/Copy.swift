@@ -20,10 +20,12 @@ package struct Copy: AsyncParsableCommand {
         aliases: ["cp"])
 
     @Argument(
-        help: ArgumentHelp("The container, or CONTAINER/SNAPSHOT.", valueName: "source"), completion: .snapshots)
+        help: ArgumentHelp("The container, or CONTAINER/SNAPSHOT.", valueName: "source"),
+        completion: .snapshots)
     package var source: String
 
-    @Argument(help: ArgumentHelp("The copy's name; the daemon picks one if it is left out.", valueName: "name"))
+    @Argument(
+        help: ArgumentHelp("The copy's name; the daemon picks one if it is left out.", valueName: "name"))
     package var name: String?
 
     @Flag(name: .long, help: "Leave the snapshots out.")

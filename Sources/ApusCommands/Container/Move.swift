@@ -41,7 +41,8 @@ package struct Rename: AsyncParsableCommand {
 /// What `move` and `rename` do on one machine.
 package struct Renaming: ParsableArguments {
     @Argument(
-        help: ArgumentHelp("The container, or CONTAINER/SNAPSHOT.", valueName: "source"), completion: .snapshots)
+        help: ArgumentHelp("The container, or CONTAINER/SNAPSHOT.", valueName: "source"),
+        completion: .snapshots)
     package var source: String
 
     @Argument(help: ArgumentHelp("Its new name.", valueName: "name"))

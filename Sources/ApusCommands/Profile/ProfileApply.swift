@@ -22,7 +22,9 @@ package struct ProfileAdd: AsyncParsableCommand {
     package func run() async throws {
         let profile = try ProfileOwner(profile).name
         try await target.change { profiles, name in
-            guard !profiles.contains(profile) else { throw Failure("\(name) has the profile \(profile) already") }
+            guard !profiles.contains(profile) else {
+                throw Failure("\(name) has the profile \(profile) already")
+            }
             profiles.append(profile)
         }
     }
@@ -48,7 +50,9 @@ package struct ProfileRemove: AsyncParsableCommand {
     package func run() async throws {
         let profile = try ProfileOwner(profile).name
         try await target.change { profiles, name in
-            guard profiles.contains(profile) else { throw Failure("\(name) does not have the profile \(profile)") }
+            guard profiles.contains(profile) else {
+                throw Failure("\(name) does not have the profile \(profile)")
+            }
             profiles.removeAll { $0 == profile }
         }
     }

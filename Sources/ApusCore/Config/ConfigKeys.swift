@@ -32,18 +32,20 @@ public enum ConfigKeys {
             "Weight among containers with the same allowance; 10 is most"),
         ConfigKey(
             "limits.disk.priority", .integer(0...10), default: "5", live: true,
-            "Weight among containers that wait for a disk; 10 is most. Needs a disk scheduler with weights (bfq)"),
+            "Weight among containers that wait for a disk; 10 is most. Needs a disk scheduler with weights (bfq)"
+        ),
         ConfigKey(
             "limits.memory", .bytes, default: "no limit", live: true,
             "Memory it can use, in bytes with a unit, or a percentage of the machine's"),
         ConfigKey(
             "limits.memory.enforce", .word(["hard", "soft"]), default: "hard", live: true,
-            "\"hard\": it never gets more than limits.memory; \"soft\": only when memory is scarce on the machine"),
+            "\"hard\": it never gets more than limits.memory; \"soft\": only when memory is scarce on the machine"
+        ),
         ConfigKey(
             "limits.memory.swap", .bool, default: "true", live: true, "Whether its memory may be swapped out"),
         ConfigKey(
-            "limits.memory.swap.priority", .integer(0...10), default: "10", live: true,
-            "How unwilling the kernel is to swap its memory out; 10 is most willing (cgroup v1 only)"),
+            "limits.memory.swap.priority", .integer(0...10), default: "0", live: true,
+            "The higher, the less likely its memory is swapped out (cgroup v1 only)"),
         ConfigKey(
             "limits.processes", .integer(1...4_194_304), default: "no limit", live: true,
             "How many processes and threads it can have"),

@@ -1,4 +1,5 @@
 import ApusAPI
+import ContainerRuntime
 import LinuxSystem
 import Logging
 import Storage

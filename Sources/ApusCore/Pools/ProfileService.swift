@@ -58,7 +58,9 @@ public final class ProfileService: Sendable {
     public func patch(_ name: String, _ patch: InstancePatch, ifMatch: String?) throws {
         try changing.withLock { _ in
             var put = editable(try get(name))
-            put.config = put.config.merging(patch.config ?? [:]) { _, new in new }.filter { !$0.value.isEmpty }
+            put.config = put.config.merging(patch.config ?? [:]) { _, new in new }.filter {
+                !$0.value.isEmpty
+            }
             put.devices.merge(patch.devices ?? [:]) { _, new in new }
             if let description = patch.description { put.description = description }
             try updateNow(name, put, ifMatch: ifMatch)
