@@ -19,7 +19,7 @@ extension Integration {
                     #expect(shown["status"].string == "Stopped")
                     try host.apus("start", copy)
                     #expect(try host.exec(copy, "cat", "/root/note") == "second")
-                    #expect(try host.exec(copy, "hostname") == copy)
+                    #expect(try host.exec(copy, "cat", "/proc/sys/kernel/hostname") == copy)
                     try host.apus("stop", copy, "--force")
                     try host.apus("restore", copy, "s1")
                     try host.apus("start", copy)
