@@ -153,7 +153,25 @@ struct FlagTests {
                 """)
         #expect(read.storagePools?.first?.driver == "dir")
         #expect(read.profiles?.first?.devices?["root"]?["path"] == "/")
-        #expect(throws: Failure.self) { try Preseed(yaml: "profiles: 3") }
+    }
+
+    @Test(
+        "What is wrong with a preseed is told with its place",
+        arguments: [
+            ("", "has no keys"), ("- a", "has no keys"),
+            ("config: {}\nprofiles: 3", "line 2: profiles: expected a list"),
+            ("storage_pool: []", "line 1: \"storage_pool\" is no key; there are"),
+            (
+                "profiles:\n- name: a\n- name: b\n  conf: {}",
+                "line 4: \"conf\" is no key of an entry of profiles"
+            ),
+            ("storage_pools:\n- name: x", "storage_pools[0]: \"driver\" is missing"),
+            ("config: {a: [1]}", "config.a: expected a single value"),
+            ("config: {a: 1", "is not YAML: line "), ("config: {}\nconfig: {}", "stand twice: config"),
+        ]) func badPreseeds(_ yaml: String, _ expected: String) throws
+    {
+        let error = #expect(throws: Failure.self) { try Preseed(yaml: yaml) }
+        #expect(error?.description.contains(expected) == true, "\(error?.description ?? "")")
     }
 
     @Test func usageErrorsExitWith64AndFailuresWith1() {

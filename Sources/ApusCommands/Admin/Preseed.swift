@@ -1,7 +1,5 @@
 import ApusAPI
 package import ApusClient
-import NIOHTTP1
-import Yams
 
 /// A daemon's set-up as YAML: what `apus admin init` reads and prints.
 package struct Preseed: Codable, Equatable {
@@ -11,6 +9,8 @@ package struct Preseed: Codable, Equatable {
         package var driver: String
         package var description: String?
         package var config: [String: String]?
+
+        enum CodingKeys: String, CodingKey, CaseIterable { case name, driver, description, config }
 
         package init(name: String, driver: String) {
             self.name = name
@@ -25,6 +25,8 @@ package struct Preseed: Codable, Equatable {
         package var config: [String: String]?
         package var devices: [String: [String: String]]?
 
+        enum CodingKeys: String, CodingKey, CaseIterable { case name, description, config, devices }
+
         package init(name: String) { self.name = name }
     }
 
@@ -35,7 +37,7 @@ package struct Preseed: Codable, Equatable {
     /// Profiles.
     package var profiles: [Profile]?
 
-    enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey, CaseIterable {
         case config, profiles
         case storagePools = "storage_pools"
     }
@@ -44,13 +46,11 @@ package struct Preseed: Codable, Equatable {
 
     /// Reads YAML.
     package init(yaml: String) throws {
-        do {
-            self = try YAMLDecoder().decode(Preseed.self, from: yaml)
-        } catch let error as DecodingError {
-            throw Failure("the preseed is not what is expected: \(error.summary)")
-        } catch {
-            throw Failure("the preseed is not YAML: \(error)")
-        }
+        let input = try YAMLInput(yaml, of: "the preseed")
+        try input.refuseUnknown(CodingKeys.self)
+        try input.refuseUnknown(Pool.CodingKeys.self, ofEach: CodingKeys.storagePools)
+        try input.refuseUnknown(Profile.CodingKeys.self, ofEach: CodingKeys.profiles)
+        self = try input.decode()
     }
 
     /// What a daemon has now.
@@ -68,40 +68,6 @@ package struct Preseed: Codable, Equatable {
             result.config = profile.config
             result.devices = profile.devices
             return result
-        }
-    }
-
-    /// Sets a daemon up. Pools that are there stay; profiles that are there and have a root disk may stay, too.
-    package func apply(to client: Client, keepingProfiles: Bool) async throws {
-        if let config, !config.isEmpty {
-            try await client.send(.PATCH, "/1.0", ["config": config])
-        }
-        let pools = Set(try await client.storagePools().map(\.name))
-        for pool in storagePools ?? [] where !pools.contains(pool.name) {
-            var post = StoragePoolsPost(name: pool.name, driver: pool.driver)
-            post.description = pool.description ?? ""
-            post.config = pool.config ?? [:]
-            try await client.createStoragePool(post)
-        }
-        let present = try await client.profiles()
-        for profile in profiles ?? [] {
-            let old = present.first { $0.name == profile.name }
-            if keepingProfiles, let old, old.devices.values.contains(where: { $0["path"] == "/" }) {
-                continue
-            }
-            var put = ProfilePut()
-            put.description = profile.description ?? old?.description ?? ""
-            put.config = profile.config ?? old?.config ?? [:]
-            put.devices = profile.devices ?? old?.devices ?? [:]
-            if old == nil {
-                var new = ApusAPI.Profile(name: profile.name)
-                new.description = put.description
-                new.config = put.config
-                new.devices = put.devices
-                try await client.send(.POST, "/1.0/profiles", new)
-            } else {
-                try await client.updateProfile(profile.name, put)
-            }
         }
     }
 }

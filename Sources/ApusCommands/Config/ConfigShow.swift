@@ -46,13 +46,22 @@ package struct ConfigShow: AsyncParsableCommand {
 }
 
 /// The part of a container that people edit, as YAML shows it.
-package struct EditableInstance: Codable, Equatable {
+package struct EditableInstance: Editable, Equatable {
     package var architecture: String
     package var config: [String: String]
     package var description: String
     package var devices: [String: [String: String]]
     package var ephemeral: Bool
     package var profiles: [String]
+
+    package enum CodingKeys: String, CodingKey, CaseIterable {
+        case architecture, config, description, devices, ephemeral, profiles
+    }
+
+    package static let readOnly: Set = [
+        "created_at", "last_used_at", "location", "name", "project", "stateful", "status", "status_code",
+        "type",
+    ]
 
     package init(_ instance: Instance, expanded: Bool = false) {
         architecture = instance.architecture

@@ -24,7 +24,7 @@ package struct ProfileCreate: AsyncParsableCommand {
         if !Terminal.isTerminal(STDIN_FILENO) {
             let text = try FileIO.standardInput()
             if text.contains(where: { !$0.isWhitespace }) {
-                try Rendering.parse(text, as: "profile", EditableProfile.self).apply(to: &profile)
+                try EditableProfile(yaml: text, as: "the profile").apply(to: &profile)
             }
         }
         try await session.client.createProfile(profile)
@@ -204,10 +204,14 @@ package struct ProfileEdit: AsyncParsableCommand {
 }
 
 /// The part of a profile that people edit, as YAML shows it.
-package struct EditableProfile: Codable, Equatable, Sendable {
+package struct EditableProfile: Editable, Equatable {
     package var config: ConfigMap?
     package var description: String?
     package var devices: DevicesMap?
+
+    package enum CodingKeys: String, CodingKey, CaseIterable { case config, description, devices }
+
+    package static let readOnly: Set = ["name", "project", "used_by"]
 
     package init(_ profile: Profile) {
         config = profile.config

@@ -3,7 +3,7 @@ import ArgumentParser
 import Glibc
 
 /// Editing something as YAML: in the user's editor, or from standard input.
-struct EditLoop<Value: Codable & Sendable> {
+struct EditLoop<Value: Editable> {
     /// Comments above the text.
     let preface: String
     /// What it is, for error messages.
@@ -51,5 +51,5 @@ struct EditLoop<Value: Codable & Sendable> {
         return kept.hasSuffix("\n") ? kept : kept + "\n"
     }
 
-    private func parse(_ text: String) throws -> Value { try Rendering.parse(text, as: noun) }
+    private func parse(_ text: String) throws -> Value { try Value(yaml: text, as: "the \(noun)") }
 }

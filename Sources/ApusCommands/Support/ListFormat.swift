@@ -52,17 +52,4 @@ package enum Rendering {
         encoder.options.width = -1
         return try encoder.encode(value)
     }
-
-    /// Reads YAML that a user has written.
-    package static func parse<Value: Decodable>(
-        _ text: String, as noun: String, _ type: Value.Type = Value.self
-    ) throws -> Value {
-        do {
-            return try YAMLDecoder().decode(Value.self, from: text)
-        } catch let error as DecodingError {
-            throw Failure("this is not a \(noun): \(error.summary)")
-        } catch {
-            throw Failure("this is not YAML: \(error)")
-        }
-    }
 }
