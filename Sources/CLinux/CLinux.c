@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -189,4 +190,10 @@ char **apus_environment(void) { return environ; }
 void apus_error_text(int code, char *room, size_t length) {
     const char *text = strerror_r(code, room, length);
     if (text != room) strncpy(room, text, length - 1);
+}
+
+void apus_heap_stay_small(void) {
+    (void)mallopt(M_MMAP_THRESHOLD, 64 << 10);
+    (void)mallopt(M_TRIM_THRESHOLD, 128 << 10);
+    (void)mallopt(M_ARENA_MAX, 2);
 }

@@ -41,6 +41,7 @@ struct Apusd: AsyncParsableCommand {
     }
 
     mutating func run() async throws {
+        Heap.staySmall()
         // A client that goes away must not end the daemon.
         signal(SIGPIPE, SIG_IGN)
         umask(0o022)

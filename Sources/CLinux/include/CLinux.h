@@ -155,6 +155,9 @@ int apus_setresgid(uint32_t gid);
 char **apus_environment(void);
 void apus_error_text(int code, char *room, size_t length);
 
+// ---- The heap. Large blocks go back to the kernel when they are freed; few arenas for many threads.
+void apus_heap_stay_small(void);
+
 // ---- Devices.
 // Lets the processes of a v2 cgroup open only these character devices (a minor of -1 is any).
 int apus_cgroup_limit_devices(int cgroup, const int32_t *majors, const int32_t *minors, size_t count);
