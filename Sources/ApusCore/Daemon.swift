@@ -34,6 +34,8 @@ public final class Daemon: Sendable {
     public let profiles: ProfileService
     /// Storage pools.
     public let pools: PoolService
+    /// Custom volumes.
+    public let volumes: VolumeService
     /// Files inside containers.
     public let files: FileService
     /// What the daemon says of itself.
@@ -60,6 +62,7 @@ public final class Daemon: Sendable {
             launcher: RuntimeLauncher(program: configuration.runtime), layout: try CgroupLayout.current(),
             checkpoints: CheckpointEngine(version: ApusVersion.current))
         pools = try PoolService(context: context)
+        volumes = try VolumeService(context: context, pools: pools)
         profiles = try ProfileService(context: context)
         images = try ImageService(context: context, pools: pools)
         containers = try ContainerService(
@@ -94,6 +97,10 @@ public final class Daemon: Sendable {
 
     /// Waits for operations that are under way, for a while. What is not done then is put right at the next start.
     public func drain(timeout: Duration) async { await operations.drain(timeout: timeout) }
+
+    /// Gives back to the host what nothing uses any more: mounts of pools without a running container. The last thing
+    /// a daemon does.
+    public func releaseHost() async { pools.release(except: await containers.poolsInUse()) }
 
     private static func lock(_ directory: DataDirectory) throws -> FileDescriptor {
         let file = try FileDescriptor.open(directory.lock, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)

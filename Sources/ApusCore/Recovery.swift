@@ -113,7 +113,7 @@ extension ContainerService {
         guard let generation = entry.record.generation else { return }
         do {
             var spec = try spec(
-                entry.record, rootfs: try pools.driver(entry.record.pool).rootfs(of: .container(name)))
+                entry.record, rootfs: try pools.location(entry.record.pool).rootfs(of: .container(name)))
             spec.generation = Int(generation)
             let status = try await RuntimeConnection(spec: spec).status()
             guard status.isRunning else { throw RuntimeError(.notRunning, "it has ended") }

@@ -87,7 +87,9 @@ public final class ServerInfo: Sendable {
         environment.serverVersion = ApusVersion.current
         environment.storage = Set(pools.list().map(\.driver)).sorted().joined(separator: " | ")
         environment.storageVersion = environment.storage.isEmpty ? "" : "1"
-        environment.storageSupportedDrivers = [StorageDriverInfo(name: "dir", version: "1")]
+        environment.storageSupportedDrivers = PoolDrivers.names.map {
+            StorageDriverInfo(name: $0, version: "1")
+        }
         environment.apusCgroupLayout = context.layout.kind.rawValue
         environment.apusCriuVersion = criu()
         return environment

@@ -23,26 +23,56 @@ public struct DirDriver: StorageDriver {
     /// A volume is for root alone: a container's root can make setuid files in it that are root's on the
     /// host. The container itself comes in by a mount of its own.
     static let volumeMode: mode_t = 0o700
+    /// The pool's directories.
+    private static let rooms = ["snapshots", "containers", "custom", "images", "staging"]
 
     /// Makes the pool's directories.
     public func createPool() async throws {
         try await blocking("create storage pool \(poolPath)") {
             try Files.makeDirectories(poolPath, mode: Self.poolMode)
-            for name in ["containers", "images", "snapshots", "staging"] {
+            for name in Self.rooms {
                 try Self.makeDirectory("\(poolPath)/\(name)", mode: Self.poolMode)
             }
         }
+    }
+
+    /// Makes sure that the pool is where it was, and has all its directories.
+    public func activate() throws {
+        guard Files.isDirectory("\(poolPath)/containers") else {
+            throw StorageError(
+                .unavailable, "\(poolPath) is not there, or is no storage pool any more. Bring it back")
+        }
+        for name in Self.rooms { try Self.makeDirectory("\(poolPath)/\(name)", mode: Self.poolMode) }
+    }
+
+    /// Nothing of a directory needs to be given up.
+    public func deactivate() throws {}
+
+    /// A directory has no size of its own.
+    public func resize(to size: UInt64) async throws {
+        throw StorageError(.unsupported, "a pool of driver dir is as large as the file system it lies in")
+    }
+
+    /// A directory cannot be limited.
+    public func setQuota(of volume: Volume, bytes: UInt64?) async throws {
+        guard bytes != nil else { return }
+        throw StorageError(
+            .unsupported,
+            "the size of \(volume) cannot be limited: its pool has the driver dir. Use a btrfs pool, or no size")
     }
 
     /// Removes the pool with everything in it.
     public func deletePool() async throws {
         await reaper.settle()
         try await blocking("delete storage pool \(poolPath)") {
-            for name in ["snapshots", "containers", "images", "staging"] {
-                try TreeRemover.remove("\(poolPath)/\(name)")
-            }
+            try removeRooms()
             if rmdir(poolPath) != 0 && errno != ENOENT { throw FileFailure("remove", poolPath, errno) }
         }
+    }
+
+    /// Removes all volumes, and the directories they are in.
+    func removeRooms() throws {
+        for name in Self.rooms { try StagingPlace.remove("\(poolPath)/\(name)") }
     }
 
     /// The directory of a volume.
@@ -63,6 +93,7 @@ public struct DirDriver: StorageDriver {
                     .snapshot(container: container, name: $0)
                 }
             }
+            result += try Files.names(in: "\(poolPath)/custom").sorted().map { .custom($0) }
             return result
         }
     }
@@ -157,6 +188,7 @@ public struct DirDriver: StorageDriver {
             switch volume {
             case .image: .image(fingerprint: newName)
             case .container: .container(newName)
+            case .custom: .custom(newName)
             case .snapshot(let container, _): .snapshot(container: container, name: newName)
             }
         try renamed.validate()
@@ -243,7 +275,7 @@ public struct DirDriver: StorageDriver {
             let staging = "\(poolPath)/staging"
             guard Files.isDirectory(staging) else { return [] }
             let names = try Files.names(in: staging).sorted()
-            for name in names { try TreeRemover.remove("\(staging)/\(name)") }
+            for name in names { try StagingPlace.remove("\(staging)/\(name)") }
             return names.map { "\(staging)/\($0)" }
         }
     }

@@ -11,8 +11,18 @@ struct StagingPlace: Sendable {
     /// The volume in it.
     var volume: String { directory + "/volume" }
 
+    /// What is in a new place.
+    enum Content {
+        /// An empty directory for the volume.
+        case directory
+        /// An empty subvolume for it.
+        case subvolume
+        /// Nothing: the volume is made as a snapshot.
+        case nothing
+    }
+
     /// Makes a place with an empty volume in it. With a container's name it is found again after a crash.
-    init(pool: String, container: String? = nil) throws {
+    init(pool: String, container: String? = nil, content: Content = .directory) throws {
         let number = String(UInt64.random(in: .min ... .max), radix: 16)
         let name = container.map { "for.\(number).\($0)" } ?? number
         directory = "\(pool)/staging/\(name)"
@@ -23,7 +33,11 @@ struct StagingPlace: Sendable {
                 try DirDriver.makeDirectory(staging, mode: 0o711)
                 try posix(mkdir(directory, 0o700), "make directory", directory)
             }
-            try DirDriver.makeDirectory(volume, mode: DirDriver.volumeMode)
+            switch content {
+            case .directory: try DirDriver.makeDirectory(volume, mode: DirDriver.volumeMode)
+            case .subvolume: try Subvolume.create(volume, mode: DirDriver.volumeMode)
+            case .nothing: break
+            }
         } catch {
             rmdir(directory)
             throw StorageError.wrapping(error, doing: "cannot begin work in storage pool \(pool)", in: pool)
@@ -63,6 +77,12 @@ struct StagingPlace: Sendable {
 
     /// Removes the place and what is in it. What cannot be removed is left to `removeLeftovers`.
     func discard() async {
-        _ = try? await Blocking.run { try TreeRemover.remove(directory) }
+        _ = try? await Blocking.run { try Self.remove(directory) }
+    }
+
+    /// Removes a directory of the staging room: subvolumes at once, the rest file by file.
+    static func remove(_ directory: String) throws {
+        Subvolume.destroyAll(in: directory)
+        try TreeRemover.remove(directory)
     }
 }

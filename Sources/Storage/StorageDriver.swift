@@ -13,6 +13,19 @@ public protocol StorageDriver: Sendable {
     /// Makes the pool's directories (again: only those that are missing).
     func createPool() async throws
 
+    /// Makes a pool that was made before usable: when the daemon starts, and when its source was away.
+    /// Does nothing if it is usable.
+    func activate() throws
+
+    /// Gives up what `activate` took of the host. Call it when nothing uses the pool.
+    func deactivate() throws
+
+    /// Makes the pool larger.
+    func resize(to size: UInt64) async throws
+
+    /// Limits the bytes of a volume; nil: no limit.
+    func setQuota(of volume: Volume, bytes: UInt64?) async throws
+
     /// Removes the pool with everything in it.
     func deletePool() async throws
 

@@ -14,6 +14,10 @@ public struct StorageError: Error, Sendable, CustomStringConvertible {
         case unstable
         /// A session or staged volume was used after it had ended.
         case ended
+        /// The pool's source is not there.
+        case unavailable
+        /// This driver, or this machine, cannot do that.
+        case unsupported
         /// Any other refusal of the operating system.
         case system
     }

@@ -6,6 +6,8 @@ public enum Volume: Hashable, Sendable, CustomStringConvertible {
     case container(String)
     /// The files of a container at one instant.
     case snapshot(container: String, name: String)
+    /// A volume that belongs to no container: its users attach it to as many as they like.
+    case custom(String)
 
     /// How messages name the volume.
     public var description: String {
@@ -13,6 +15,7 @@ public enum Volume: Hashable, Sendable, CustomStringConvertible {
         case .image(let fingerprint): "image \(fingerprint.prefix(12))"
         case .container(let name): "container \(name)"
         case .snapshot(let container, let name): "snapshot \(container)/\(name)"
+        case .custom(let name): "volume \(name)"
         }
     }
 
@@ -22,6 +25,7 @@ public enum Volume: Hashable, Sendable, CustomStringConvertible {
         case .image(let fingerprint): "images/\(fingerprint)"
         case .container(let name): "containers/\(name)"
         case .snapshot(let container, let name): "snapshots/\(container)/\(name)"
+        case .custom(let name): "custom/\(name)"
         }
     }
 
@@ -30,7 +34,7 @@ public enum Volume: Hashable, Sendable, CustomStringConvertible {
         let parts: [String] =
             switch self {
             case .image(let fingerprint): [fingerprint]
-            case .container(let name): [name]
+            case .container(let name), .custom(let name): [name]
             case .snapshot(let container, let name): [container, name]
             }
         for part in parts where !Volume.isValidName(part) {

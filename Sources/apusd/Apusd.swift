@@ -100,6 +100,7 @@ struct Apusd: AsyncParsableCommand {
         }
         unlink(daemon.directory.socket)
         serving.cancel()
+        await daemon.releaseHost()
         logger.info("ended")
         // Tasks that still wait for containers or clients have nothing left to do.
         Glibc.exit(0)

@@ -100,6 +100,7 @@ extension ContainerService {
                 }
             }
             try Task.checkCancellation()
+            try await applyRootSize(record)
             try await applyTemplates(
                 record, event: source.type == "copy" ? .copy : .create,
                 volume: driver.directory(of: .container(name)))

@@ -101,6 +101,10 @@ extension ContainerService {
             rollback.add {
                 try await self.putBack(name, old)
             }
+            let changed = try entry(name).record
+            try requirePool(changed)
+            try await applyRootSize(changed, before: old)
+            rollback.add { try await self.applyRootSize(old, before: changed) }
             if let live {
                 rollback.add { try await self.applyLimits(old, live) }
                 try await applyLimits(try entry(name).record, live)
@@ -108,6 +112,15 @@ extension ContainerService {
             }
         }
         tell("instance-updated", name)
+    }
+
+    /// A container's files stay in the pool they are in.
+    private func requirePool(_ record: ContainerRecord) throws {
+        guard let pool = RootDisk.find(in: expanded(record).devices)?["pool"], !pool.isEmpty,
+            pool != record.pool
+        else { return }
+        throw ServiceError.badRequest(
+            "\"\(record.name)\" is in storage pool \"\(record.pool)\" and cannot be moved to \"\(pool)\" by its root disk")
     }
 
     private func putBack(_ name: String, _ old: ContainerRecord) throws {

@@ -7,6 +7,16 @@ enum Migrations {
         migrator.registerMigration("1 containers, snapshots, images") { db in
             for statement in first { try db.execute(sql: statement) }
         }
+        migrator.registerMigration("custom volumes") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE custom_volumes (
+                        id INTEGER PRIMARY KEY,
+                        pool_id INTEGER NOT NULL REFERENCES pools (id) ON DELETE RESTRICT,
+                        name TEXT NOT NULL, description TEXT NOT NULL, config TEXT NOT NULL,
+                        created_at TEXT NOT NULL, UNIQUE (pool_id, name)) STRICT
+                    """)
+        }
         return migrator
     }
 

@@ -23,6 +23,8 @@ public struct DataDirectory: Sendable {
     public var daemonID: String { path + "/daemon-id" }
     /// All storage pools.
     public var pools: String { path + "/storage-pools" }
+    /// Files of storage pools that have a file system of their own.
+    public var disks: String { path + "/disks" }
     /// Images' tarballs.
     public var images: String { path + "/images" }
     /// Where images are built and uploads land before they are checked.
@@ -36,6 +38,8 @@ public struct DataDirectory: Sendable {
 
     /// A storage pool.
     public func pool(_ name: String) -> String { pools + "/" + name }
+    /// The file of a storage pool that has a file system of its own.
+    public func disk(_ pool: String) -> String { disks + "/" + pool + ".img" }
     /// All runtime directories of a container.
     public func runtime(_ container: String) -> String { runtime + "/" + container }
     /// The runtime directory of one generation of a container.
@@ -61,7 +65,7 @@ public struct DataDirectory: Sendable {
         try check("chmod", "set the mode of \(path)") { chmod(path, 0o711) }
         for (directory, mode) in [
             (pools, 0o711), (images, 0o700), (work, 0o711), (runtime, 0o711), (checkpoints, 0o700),
-            (logs, 0o700),
+            (logs, 0o700), (disks, 0o700),
         ] as [(String, mode_t)] {
             try Files.makeDirectories(directory, mode: mode)
             try check("chmod", "set the mode of \(directory)") { chmod(directory, mode) }

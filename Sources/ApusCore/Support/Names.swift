@@ -31,6 +31,11 @@ public enum Names {
         try checkFileName(name, what: "storage pool")
     }
 
+    /// Refuses a custom volume's name that could not be a directory's.
+    public static func checkVolume(_ name: String) throws {
+        try checkFileName(name, what: "storage volume")
+    }
+
     /// Refuses an image alias that is empty, or has characters that no shell or URL carries well.
     public static func checkAlias(_ name: String) throws {
         guard !name.isEmpty, name.utf8.count <= 200 else {

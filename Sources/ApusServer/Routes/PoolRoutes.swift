@@ -23,7 +23,21 @@ struct PoolRoutes {
                 return try Reply.created("/1.0/storage-pools/\(post.name)")
             },
             Route(.get, "/1.0/storage-pools/{name}", "A storage pool") { request in
-                try Reply.sync(withUsers(try pools.get(try request.path("name")), await users()))
+                let name = try request.path("name")
+                return try Reply.sync(
+                    withUsers(try pools.get(name), await users()), etag: try pools.etag(name))
+            },
+            Route(.put, "/1.0/storage-pools/{name}", "Replace a storage pool's keys and description") {
+                request in
+                try await pools.update(
+                    try request.path("name"), try await request.json(StoragePut.self), ifMatch: request.ifMatch)
+                return try Reply.done()
+            },
+            Route(.patch, "/1.0/storage-pools/{name}", "Change some of a storage pool's keys") { request in
+                try await pools.patch(
+                    try request.path("name"), try await request.json(StoragePatch.self),
+                    ifMatch: request.ifMatch)
+                return try Reply.done()
             },
             Route(.delete, "/1.0/storage-pools/{name}", "Delete a storage pool that nothing uses") {
                 request in
@@ -31,16 +45,22 @@ struct PoolRoutes {
                 try await pools.delete(name, usedBy: await users()[name] ?? [])
                 return try Reply.done()
             },
+            Route(.get, "/1.0/storage-pools/{name}/resources", "The room in a storage pool") { request in
+                try Reply.sync(try pools.resources(try request.path("name")))
+            },
         ]
     }
 
-    /// URLs of containers, snapshots and profiles by the pool they use.
+    /// URLs of containers, snapshots, profiles and custom volumes by the pool they use.
     private func users() async -> [String: [String]] {
         var users = await daemon.containers.usage().pools
         for profile in daemon.profiles.list() {
             for pool in Set(profile.devices.values.compactMap { $0["pool"] }) {
                 users[pool, default: []].append("/1.0/profiles/\(profile.name)")
             }
+        }
+        for (pool, volume) in daemon.volumes.names() {
+            users[pool, default: []].append("/1.0/storage-pools/\(pool)/volumes/custom/\(volume)")
         }
         return users
     }

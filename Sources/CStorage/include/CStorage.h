@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "btrfs_shim.h"
+
 /// What statx tells of one directory entry, packed for tables of many thousand files.
 struct cstorage_stat {
     uint64_t ino;

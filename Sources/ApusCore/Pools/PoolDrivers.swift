@@ -1,0 +1,95 @@
+import ApusAPI
+import Glibc
+import LinuxSystem
+import Storage
+
+/// Turns a pool's configuration into its driver.
+enum PoolDrivers {
+    /// The drivers there are.
+    static let names = ["btrfs", "dir"]
+
+    /// A file of a pool's own is never smaller.
+    static let smallestFile: Int64 = 256 << 20
+
+    /// The driver of a pool.
+    static func make(_ pool: StoragePool, in directory: DataDirectory) throws -> any StorageDriver {
+        let source = pool.config["source"] ?? ""
+        switch pool.driver {
+        case "dir":
+            return DirDriver(path: source.isEmpty ? directory.pool(pool.name) : source)
+        case "btrfs":
+            let options = pool.config["btrfs.mount_options"] ?? BtrfsDriver.defaultMountOptions
+            let size = UInt64(max(0, pool.config["size"].flatMap(ConfigValues.bytes) ?? 0))
+            if source == directory.disk(pool.name) {
+                return BtrfsDriver(
+                    path: directory.pool(pool.name), source: .file(path: source, size: size),
+                    mountOptions: options)
+            }
+            if isBlockDevice(source) || source.hasPrefix("/dev/") {
+                return BtrfsDriver(
+                    path: directory.pool(pool.name), source: .device(path: source), mountOptions: options)
+            }
+            return BtrfsDriver(path: source, source: .directory)
+        default:
+            throw ServiceError.badRequest(
+                "Unknown storage driver \"\(pool.driver)\"; there are \(names.joined(separator: " and "))")
+        }
+    }
+
+    /// Fills in what a new pool's configuration leaves out, and refuses what does not fit its driver.
+    static func complete(_ pool: inout StoragePool, in directory: DataDirectory) throws {
+        guard names.contains(pool.driver) else {
+            throw ServiceError.badRequest(
+                "Unknown storage driver \"\(pool.driver)\"; there are \(names.joined(separator: " and "))")
+        }
+        try StorageKeys.check(pool.config, StorageKeys.pool, "storage pool")
+        pool.config = pool.config.filter { !$0.value.isEmpty }
+        let given = pool.config["source"]
+        if let given {
+            guard given.hasPrefix("/"), !given.utf8.contains(0) else {
+                throw ServiceError.badRequest(
+                    "The source of a storage pool must be an absolute path, not \"\(given)\"")
+            }
+            pool.config["volatile.initial_source"] = given
+        }
+        if pool.driver == "dir" {
+            for key in ["size", "btrfs.mount_options"] where pool.config[key] != nil {
+                throw ServiceError.badRequest("A storage pool of driver dir has no \"\(key)\"")
+            }
+            pool.config["source"] = given ?? directory.pool(pool.name)
+            return
+        }
+        if let given {
+            if pool.config["size"] != nil {
+                throw ServiceError.badRequest(
+                    "Only a pool with a file of its own has a size; \"\(given)\" is as large as it is")
+            }
+            if pool.config["btrfs.mount_options"] != nil, !isBlockDevice(given) {
+                throw ServiceError.badRequest(
+                    "\"\(given)\" is mounted already; \"btrfs.mount_options\" is for files and devices")
+            }
+            return
+        }
+        pool.config["source"] = directory.disk(pool.name)
+        let size = pool.config["size"].flatMap(ConfigValues.bytes) ?? defaultSize(directory.path)
+        guard size >= smallestFile else {
+            throw ServiceError.badRequest("A btrfs pool needs a size of 256MiB at least")
+        }
+        pool.config["size"] = pool.config["size"] ?? text(size)
+    }
+
+    /// A fifth of what is free, at least 5 and at most 30 GiB.
+    private static func defaultSize(_ path: String) -> Int64 {
+        var figures = statvfs()
+        guard statvfs(path, &figures) == 0 else { return 5 << 30 }
+        let free = Int64(figures.f_bavail) * Int64(figures.f_frsize)
+        return max(5 << 30, min(30 << 30, free / 5 / (1 << 30) * (1 << 30)))
+    }
+
+    private static func text(_ bytes: Int64) -> String { "\(bytes >> 30)GiB" }
+
+    static func isBlockDevice(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFBLK
+    }
+}
