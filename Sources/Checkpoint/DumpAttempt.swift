@@ -70,8 +70,7 @@ struct DumpAttempt: Sendable {
             logLevel: options.verboseLog ? .debug : .warnings)
         return CRIUDumpOptions(
             pid: plan.subject.initPID, imageDirectory: images, leaveRunning: options.leaveRunning,
-            // By path: a file handle names an inode of this volume, and a snapshot is restored from copies.
-            forceIrmap: true, common: common)
+            common: common)
     }
 
     private var collect: @Sendable () throws -> CheckpointRecorder.Findings {
@@ -82,12 +81,13 @@ struct DumpAttempt: Sendable {
     /// Everything is saved and the tasks stand still: complete the record, then let the caller snapshot the files.
     private func finishWhileFrozen(_ frozen: FrozenWork) async throws {
         let findings = try await frozen.findings()
-        let record = CheckpointRecord(
+        var record = CheckpointRecord(
             container: plan.subject.name, takenAt: now(), compatibility: compatibility,
             cgroups: findings.cgroups, tasks: findings.tasks, externalMounts: plan.externalMounts,
             terminals: findings.terminals, emptyNetwork: plan.emptyNetwork,
             loopbackUp: plan.network?.loopbackUp ?? true,
             networkSettings: plan.changedNetworkSettings, idmap: plan.idmap)
+        record.watches = try await watches()
         // Written now: if the tasks are to end, nothing may be left that could fail afterwards.
         try CheckpointStore.write(record, to: directory)
         frozen.set(record)
@@ -103,6 +103,13 @@ struct DumpAttempt: Sendable {
                 "cannot checkpoint \(plan.subject.name): the snapshot of its files failed: \(error)",
                 underlying: error)
         }
+    }
+
+    /// The paths of watched files that CRIU has saved without one.
+    private func watches() async throws -> [CheckpointWatch] {
+        let recorder = WatchRecorder(container: plan.subject.name, initPID: plan.subject.initPID)
+        let path = "\(images)/files.img"
+        return try await onThread { try recorder.record(CRIUImage(path: path, magic: .files)) }
     }
 
     private func now() -> Double {

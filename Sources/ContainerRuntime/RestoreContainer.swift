@@ -33,13 +33,19 @@ public struct ContainerRestore {
         try cgroups.makeTree()
         try RootFileSystem.mount(spec)
 
+        let watches = RestoreWatches(
+            record: record, images: options.checkpoint + "/images", rootfs: spec.rootfs,
+            place: spec.runtimeDirectory + "/images")
+        let images = try watches.prepare()
+        defer { watches.clear() }
+
         let tuning = HostTuning.expediteRCU()
         defer { tuning?.undo() }
         var attempt = 1
         while true {
             var isHeld = false
             do {
-                return try restore(record, cgroups) { pid in
+                return try restore(record, cgroups, images) { pid in
                     isHeld = true
                     tuning?.undo()
                     try hold(pid)
@@ -59,13 +65,13 @@ public struct ContainerRestore {
 
     /// One try. After a failure no process of it is left.
     private func restore(
-        _ record: CheckpointRecord, _ cgroups: RestoreCgroups, hold: (Int32) throws -> Void
+        _ record: CheckpointRecord, _ cgroups: RestoreCgroups, _ images: String, hold: (Int32) throws -> Void
     ) throws -> RestoredContainer {
         let session = try CRIUSession(try .locate(), launch: launch(record, cgroups))
         if let procs = cgroups.waitingRoomProcs { try Files.poke(procs, "\(session.process.pid)") }
         var steps = RestoreSteps(record: record, cgroups: cgroups, criu: session.process.pid)
         do {
-            let result = try session.restore(criuOptions(record, cgroups)) { notification in
+            let result = try session.restore(criuOptions(record, cgroups, images)) { notification in
                 try steps.handle(notification, hold: hold)
             }
             cgroups.removeWaitingRoom()
@@ -99,7 +105,9 @@ public struct ContainerRestore {
             withoutNetwork: record.emptyNetwork, cgroups: cgroups.cgroup.procsFiles(), namespaces: .cgroup)
     }
 
-    private func criuOptions(_ record: CheckpointRecord, _ cgroups: RestoreCgroups) -> CRIURestoreOptions {
+    private func criuOptions(
+        _ record: CheckpointRecord, _ cgroups: RestoreCgroups, _ images: String
+    ) -> CRIURestoreOptions {
         let mounts = record.externalMounts.map { mount in
             switch mount.source {
             case .host(let path): "mnt[\(mount.key)]:\(path)"
@@ -113,7 +121,7 @@ public struct ContainerRestore {
         // A console that is no program's controlling terminal comes back only so.
         common.shellJob = true
         return CRIURestoreOptions(
-            imageDirectory: options.checkpoint + "/images", root: spec.rootMount, asSibling: true,
+            imageDirectory: images, root: spec.rootMount, asSibling: true,
             common: common)
     }
 

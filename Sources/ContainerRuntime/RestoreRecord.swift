@@ -31,6 +31,8 @@ public struct CheckpointRecord: Sendable, Hashable, Codable {
     public var networkSettings: [String: String]
     /// The container's user and group ids; nil: the host's. Restoring needs the same.
     public var idmap: IDMap?
+    /// Watched files of the root file system that CRIU knows by their handles alone.
+    public var watches: [CheckpointWatch]?
     /// How long the tasks stood still, in microseconds, for those who want to know.
     public var frozenMicroseconds: UInt32
     /// The bytes of the images.
@@ -42,7 +44,7 @@ public struct CheckpointRecord: Sendable, Hashable, Codable {
         cgroups: [CheckpointCgroup], tasks: [CheckpointTask], externalMounts: [CheckpointExternalMount],
         terminals: [CRIUTerminals.Session] = [], emptyNetwork: Bool, loopbackUp: Bool,
         networkSettings: [String: String],
-        idmap: IDMap?, frozenMicroseconds: UInt32 = 0,
+        idmap: IDMap?, watches: [CheckpointWatch]? = nil, frozenMicroseconds: UInt32 = 0,
         size: Int64 = 0
     ) {
         self.format = Self.currentFormat
@@ -57,6 +59,7 @@ public struct CheckpointRecord: Sendable, Hashable, Codable {
         self.loopbackUp = loopbackUp
         self.networkSettings = networkSettings
         self.idmap = idmap
+        self.watches = watches
         self.frozenMicroseconds = frozenMicroseconds
         self.size = size
     }
@@ -201,5 +204,19 @@ public struct CheckpointExternalMount: Sendable, Hashable, Codable {
         self.mountPoint = mountPoint
         self.key = key
         self.source = source
+    }
+}
+
+/// A watched file that the images name by inode and handle.
+public struct CheckpointWatch: Sendable, Hashable, Codable {
+    /// The inode in the volume that was dumped.
+    public var inode: UInt64
+    /// Its path within the container. What is there is the file itself, be it a symlink.
+    public var path: String
+
+    /// A watched file.
+    public init(inode: UInt64, path: String) {
+        self.inode = inode
+        self.path = path
     }
 }

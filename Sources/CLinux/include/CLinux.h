@@ -170,3 +170,9 @@ struct apus_call {
 };
 // Makes the calls in a child that has loaded the filter, and tells what each answered.
 int apus_seccomp_probe(const void *program, size_t bytes, struct apus_call *calls, size_t count);
+
+// ---- File handles.
+/// Opens (O_PATH) a file of the file system that `mount` lies on, by the handle the kernel gave for it.
+int apus_open_by_handle(int mount, int type, const uint8_t *bytes, uint32_t size);
+/// The handle of an open file; `size` is the room in `bytes`, and becomes the handle's.
+int apus_name_to_handle(int fd, int *type, uint8_t *bytes, uint32_t *size);

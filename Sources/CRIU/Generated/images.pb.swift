@@ -289,6 +289,218 @@ nonisolated struct criu_timerfd: Sendable {
   fileprivate var _insec: UInt64? = nil
 }
 
+nonisolated struct criu_file_handle: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var bytes: UInt32 {
+    get {_bytes ?? 0}
+    set {_bytes = newValue}
+  }
+  /// Returns true if `bytes` has been explicitly set.
+  var hasBytes: Bool {self._bytes != nil}
+  /// Clears the value of `bytes`. Subsequent reads from it will return its default value.
+  mutating func clearBytes() {self._bytes = nil}
+
+  var type: UInt32 {
+    get {_type ?? 0}
+    set {_type = newValue}
+  }
+  /// Returns true if `type` has been explicitly set.
+  var hasType: Bool {self._type != nil}
+  /// Clears the value of `type`. Subsequent reads from it will return its default value.
+  mutating func clearType() {self._type = nil}
+
+  var handle: [UInt64] = []
+
+  var path: String {
+    get {_path ?? String()}
+    set {_path = newValue}
+  }
+  /// Returns true if `path` has been explicitly set.
+  var hasPath: Bool {self._path != nil}
+  /// Clears the value of `path`. Subsequent reads from it will return its default value.
+  mutating func clearPath() {self._path = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _bytes: UInt32? = nil
+  fileprivate var _type: UInt32? = nil
+  fileprivate var _path: String? = nil
+}
+
+nonisolated struct criu_inotify_watch: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var inode: UInt64 {
+    get {_inode ?? 0}
+    set {_inode = newValue}
+  }
+  /// Returns true if `inode` has been explicitly set.
+  var hasInode: Bool {self._inode != nil}
+  /// Clears the value of `inode`. Subsequent reads from it will return its default value.
+  mutating func clearInode() {self._inode = nil}
+
+  var device: UInt32 {
+    get {_device ?? 0}
+    set {_device = newValue}
+  }
+  /// Returns true if `device` has been explicitly set.
+  var hasDevice: Bool {self._device != nil}
+  /// Clears the value of `device`. Subsequent reads from it will return its default value.
+  mutating func clearDevice() {self._device = nil}
+
+  var wd: UInt32 {
+    get {_wd ?? 0}
+    set {_wd = newValue}
+  }
+  /// Returns true if `wd` has been explicitly set.
+  var hasWd: Bool {self._wd != nil}
+  /// Clears the value of `wd`. Subsequent reads from it will return its default value.
+  mutating func clearWd() {self._wd = nil}
+
+  var handle: criu_file_handle {
+    get {_handle ?? criu_file_handle()}
+    set {_handle = newValue}
+  }
+  /// Returns true if `handle` has been explicitly set.
+  var hasHandle: Bool {self._handle != nil}
+  /// Clears the value of `handle`. Subsequent reads from it will return its default value.
+  mutating func clearHandle() {self._handle = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _inode: UInt64? = nil
+  fileprivate var _device: UInt32? = nil
+  fileprivate var _wd: UInt32? = nil
+  fileprivate var _handle: criu_file_handle? = nil
+}
+
+nonisolated struct criu_inotify: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var id: UInt32 {
+    get {_id ?? 0}
+    set {_id = newValue}
+  }
+  /// Returns true if `id` has been explicitly set.
+  var hasID: Bool {self._id != nil}
+  /// Clears the value of `id`. Subsequent reads from it will return its default value.
+  mutating func clearID() {self._id = nil}
+
+  var watches: [criu_inotify_watch] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _id: UInt32? = nil
+}
+
+nonisolated struct criu_fanotify_inode: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var inode: UInt64 {
+    get {_inode ?? 0}
+    set {_inode = newValue}
+  }
+  /// Returns true if `inode` has been explicitly set.
+  var hasInode: Bool {self._inode != nil}
+  /// Clears the value of `inode`. Subsequent reads from it will return its default value.
+  mutating func clearInode() {self._inode = nil}
+
+  var handle: criu_file_handle {
+    get {_handle ?? criu_file_handle()}
+    set {_handle = newValue}
+  }
+  /// Returns true if `handle` has been explicitly set.
+  var hasHandle: Bool {self._handle != nil}
+  /// Clears the value of `handle`. Subsequent reads from it will return its default value.
+  mutating func clearHandle() {self._handle = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _inode: UInt64? = nil
+  fileprivate var _handle: criu_file_handle? = nil
+}
+
+nonisolated struct criu_fanotify_mark: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var type: UInt32 {
+    get {_type ?? 0}
+    set {_type = newValue}
+  }
+  /// Returns true if `type` has been explicitly set.
+  var hasType: Bool {self._type != nil}
+  /// Clears the value of `type`. Subsequent reads from it will return its default value.
+  mutating func clearType() {self._type = nil}
+
+  var device: UInt32 {
+    get {_device ?? 0}
+    set {_device = newValue}
+  }
+  /// Returns true if `device` has been explicitly set.
+  var hasDevice: Bool {self._device != nil}
+  /// Clears the value of `device`. Subsequent reads from it will return its default value.
+  mutating func clearDevice() {self._device = nil}
+
+  var inode: criu_fanotify_inode {
+    get {_inode ?? criu_fanotify_inode()}
+    set {_inode = newValue}
+  }
+  /// Returns true if `inode` has been explicitly set.
+  var hasInode: Bool {self._inode != nil}
+  /// Clears the value of `inode`. Subsequent reads from it will return its default value.
+  mutating func clearInode() {self._inode = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _type: UInt32? = nil
+  fileprivate var _device: UInt32? = nil
+  fileprivate var _inode: criu_fanotify_inode? = nil
+}
+
+nonisolated struct criu_fanotify: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var id: UInt32 {
+    get {_id ?? 0}
+    set {_id = newValue}
+  }
+  /// Returns true if `id` has been explicitly set.
+  var hasID: Bool {self._id != nil}
+  /// Clears the value of `id`. Subsequent reads from it will return its default value.
+  mutating func clearID() {self._id = nil}
+
+  var marks: [criu_fanotify_mark] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _id: UInt32? = nil
+}
+
 nonisolated struct criu_file: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -321,6 +533,24 @@ nonisolated struct criu_file: Sendable {
   /// Clears the value of `timerfd`. Subsequent reads from it will return its default value.
   mutating func clearTimerfd() {self._timerfd = nil}
 
+  var inotify: criu_inotify {
+    get {_inotify ?? criu_inotify()}
+    set {_inotify = newValue}
+  }
+  /// Returns true if `inotify` has been explicitly set.
+  var hasInotify: Bool {self._inotify != nil}
+  /// Clears the value of `inotify`. Subsequent reads from it will return its default value.
+  mutating func clearInotify() {self._inotify = nil}
+
+  var fanotify: criu_fanotify {
+    get {_fanotify ?? criu_fanotify()}
+    set {_fanotify = newValue}
+  }
+  /// Returns true if `fanotify` has been explicitly set.
+  var hasFanotify: Bool {self._fanotify != nil}
+  /// Clears the value of `fanotify`. Subsequent reads from it will return its default value.
+  mutating func clearFanotify() {self._fanotify = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -328,6 +558,8 @@ nonisolated struct criu_file: Sendable {
   fileprivate var _type: UInt32? = nil
   fileprivate var _id: UInt32? = nil
   fileprivate var _timerfd: criu_timerfd? = nil
+  fileprivate var _inotify: criu_inotify? = nil
+  fileprivate var _fanotify: criu_fanotify? = nil
 }
 
 nonisolated struct criu_process: Sendable {
@@ -736,14 +968,316 @@ nonisolated extension criu_timerfd: SwiftProtobuf.Message, SwiftProtobuf._Messag
   }
 }
 
+nonisolated extension criu_file_handle: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "criu_file_handle"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bytes\0\u{1}type\0\u{1}handle\0\u{1}path\0")
+
+  public var isInitialized: Bool {
+    if self._bytes == nil {return false}
+    if self._type == nil {return false}
+    return true
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self._bytes) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self._type) }()
+      case 3: try { try decoder.decodeRepeatedUInt64Field(value: &self.handle) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self._path) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._bytes {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._type {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 2)
+    } }()
+    if !self.handle.isEmpty {
+      try visitor.visitRepeatedUInt64Field(value: self.handle, fieldNumber: 3)
+    }
+    try { if let v = self._path {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: criu_file_handle, rhs: criu_file_handle) -> Bool {
+    if lhs._bytes != rhs._bytes {return false}
+    if lhs._type != rhs._type {return false}
+    if lhs.handle != rhs.handle {return false}
+    if lhs._path != rhs._path {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension criu_inotify_watch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "criu_inotify_watch"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\u{2}inode\0\u{2}\u{3}device\0\u{1}wd\0\u{1}handle\0")
+
+  public var isInitialized: Bool {
+    if self._inode == nil {return false}
+    if self._device == nil {return false}
+    if self._wd == nil {return false}
+    if self._handle == nil {return false}
+    if let v = self._handle, !v.isInitialized {return false}
+    return true
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self._inode) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self._device) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self._wd) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._handle) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._inode {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._device {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 5)
+    } }()
+    try { if let v = self._wd {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 6)
+    } }()
+    try { if let v = self._handle {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: criu_inotify_watch, rhs: criu_inotify_watch) -> Bool {
+    if lhs._inode != rhs._inode {return false}
+    if lhs._device != rhs._device {return false}
+    if lhs._wd != rhs._wd {return false}
+    if lhs._handle != rhs._handle {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension criu_inotify: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "criu_inotify"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{2}\u{4}watches\0")
+
+  public var isInitialized: Bool {
+    if self._id == nil {return false}
+    if !SwiftProtobuf.Internal.areAllInitialized(self.watches) {return false}
+    return true
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self._id) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.watches) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._id {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 1)
+    } }()
+    if !self.watches.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.watches, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: criu_inotify, rhs: criu_inotify) -> Bool {
+    if lhs._id != rhs._id {return false}
+    if lhs.watches != rhs.watches {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension criu_fanotify_inode: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "criu_fanotify_inode"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}inode\0\u{1}handle\0")
+
+  public var isInitialized: Bool {
+    if self._inode == nil {return false}
+    if self._handle == nil {return false}
+    if let v = self._handle, !v.isInitialized {return false}
+    return true
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self._inode) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._handle) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._inode {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._handle {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: criu_fanotify_inode, rhs: criu_fanotify_inode) -> Bool {
+    if lhs._inode != rhs._inode {return false}
+    if lhs._handle != rhs._handle {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension criu_fanotify_mark: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "criu_fanotify_mark"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\u{2}type\0\u{2}\u{4}device\0\u{1}inode\0")
+
+  public var isInitialized: Bool {
+    if self._type == nil {return false}
+    if self._device == nil {return false}
+    if let v = self._inode, !v.isInitialized {return false}
+    return true
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self._type) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self._device) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._inode) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._type {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._device {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 6)
+    } }()
+    try { if let v = self._inode {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: criu_fanotify_mark, rhs: criu_fanotify_mark) -> Bool {
+    if lhs._type != rhs._type {return false}
+    if lhs._device != rhs._device {return false}
+    if lhs._inode != rhs._inode {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension criu_fanotify: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "criu_fanotify"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{2}\u{5}marks\0")
+
+  public var isInitialized: Bool {
+    if self._id == nil {return false}
+    if !SwiftProtobuf.Internal.areAllInitialized(self.marks) {return false}
+    return true
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self._id) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.marks) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._id {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 1)
+    } }()
+    if !self.marks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.marks, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: criu_fanotify, rhs: criu_fanotify) -> Bool {
+    if lhs._id != rhs._id {return false}
+    if lhs.marks != rhs.marks {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension criu_file: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = "criu_file"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}type\0\u{1}id\0\u{2}\u{a}timerfd\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}type\0\u{1}id\0\u{2}\u{a}timerfd\0\u{1}inotify\0\u{1}fanotify\0")
 
   public var isInitialized: Bool {
     if self._type == nil {return false}
     if self._id == nil {return false}
     if let v = self._timerfd, !v.isInitialized {return false}
+    if let v = self._inotify, !v.isInitialized {return false}
+    if let v = self._fanotify, !v.isInitialized {return false}
     return true
   }
 
@@ -756,6 +1290,8 @@ nonisolated extension criu_file: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self._type) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self._id) }()
       case 12: try { try decoder.decodeSingularMessageField(value: &self._timerfd) }()
+      case 13: try { try decoder.decodeSingularMessageField(value: &self._inotify) }()
+      case 14: try { try decoder.decodeSingularMessageField(value: &self._fanotify) }()
       default: break
       }
     }
@@ -775,6 +1311,12 @@ nonisolated extension criu_file: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     try { if let v = self._timerfd {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
     } }()
+    try { if let v = self._inotify {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    } }()
+    try { if let v = self._fanotify {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -782,6 +1324,8 @@ nonisolated extension criu_file: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs._type != rhs._type {return false}
     if lhs._id != rhs._id {return false}
     if lhs._timerfd != rhs._timerfd {return false}
+    if lhs._inotify != rhs._inotify {return false}
+    if lhs._fanotify != rhs._fanotify {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
