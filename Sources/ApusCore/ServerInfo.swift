@@ -14,6 +14,8 @@ public final class ServerInfo: Sendable {
         "directory_manipulation", "file_delete", "file_append", "file_symlinks", "id_map", "id_map_base",
         "image_create_aliases", "entity_description", "operation_description", "console", "container_full",
         "event_lifecycle", "instances", "instance_get_full",
+        "storage", "storage_images_delete", "storage_api_volume_rename", "storage_btrfs_mount_options",
+        "storage_volatile_initial_source",
         "apus_image_debian", "apus_checkpoint", "apus_progress", "apus_start_stateless",
     ]
 

@@ -26,7 +26,10 @@ extension BtrfsDriver {
                     try deactivate()
                     rmdir(poolPath)
                 }
-                try await plain.blocking("create storage pool \(poolPath)") { try mountSource() }
+                try await plain.blocking("create storage pool \(poolPath)") {
+                    try mountSource()
+                    try posix(chmod(poolPath, 0o711), "change mode of", poolPath)
+                }
             }
             try await plain.createPool()
         }

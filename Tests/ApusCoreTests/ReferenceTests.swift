@@ -24,6 +24,18 @@ struct ConfigReferenceTests {
             "replace the tables in docs/reference/devices.md by:\n\(DeviceTypes.markdown())")
     }
 
+    @Test("docs/reference/storage.md has the tables of pools and volumes")
+    func storage() throws {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../docs/reference/storage.md")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        for table in [StorageKeys.pool, StorageKeys.volume] {
+            #expect(
+                text.contains(StorageKeys.markdown(table)),
+                "replace the table in docs/reference/storage.md by:\n\(StorageKeys.markdown(table))")
+        }
+    }
+
     @Test("Every key is there once")
     func unique() {
         #expect(Set(ConfigKeys.all.map(\.name)).count == ConfigKeys.all.count)

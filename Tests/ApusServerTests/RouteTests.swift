@@ -119,6 +119,57 @@ struct RouteTests {
         }
     }
 
+    @Test("Pools are edited, measured and refused; volumes come and go")
+    func storage() async throws {
+        try await TestDaemon.with { test in
+            let pools = "/1.0/storage-pools"
+            for (body, words) in [
+                (#"{"name":"p1","driver":"zfs"}"#, "btrfs and dir"),
+                (#"{"name":"p1","driver":"dir","config":{"size":"1GiB"}}"#, "size"),
+                (#"{"name":"p1","driver":"dir","config":{"source":"here"}}"#, "absolute"),
+                (#"{"name":"p1","driver":"btrfs","config":{"size":"1MiB"}}"#, "256MiB"),
+                (#"{"name":"p1","driver":"dir","config":{"wings":"2"}}"#, "wings"),
+                (#"{"name":"p/1","driver":"dir"}"#, "name"),
+            ] {
+                let refused = try await test.refused("POST", pools, body)
+                #expect(refused.errorCode == 400 && refused.error.contains(words), "\(body): \(refused.error)")
+            }
+            #expect(try await test.request("POST", pools, #"{"name":"p1","driver":"dir"}"#).status == 201)
+            let p1 = try await test.get(StoragePool.self, pools + "/p1")
+            let source = try #require(p1.config["source"])
+            let taken = #"{"name":"p2","driver":"dir","config":{"source":"\#(source)/in"}}"#
+            #expect(try await test.refused("POST", pools, taken).errorCode == 409)
+            let room = try await test.get(StoragePoolResources.self, pools + "/p1/resources")
+            #expect(room.space.total > 0)
+            let patched = try await test.request("PATCH", pools + "/p1", #"{"config":{"user.a":"b"}}"#)
+            #expect(patched.status == 200)
+            let moved = try await test.refused("PATCH", pools + "/p1", #"{"config":{"source":"/tmp/x"}}"#)
+            #expect(moved.error.contains("cannot be changed"))
+
+            let volumes = pools + "/p1/volumes"
+            #expect(try await test.request("POST", volumes + "/custom", #"{"name":"v1"}"#).status == 201)
+            #expect(try await test.refused("POST", volumes + "/custom", #"{"name":"v1"}"#).errorCode == 409)
+            let limited = try await test.refused(
+                "POST", volumes, #"{"name":"v2","type":"custom","config":{"size":"1GiB"}}"#)
+            #expect(limited.error.contains("dir"))
+            #expect(try await test.get([String].self, volumes) == [volumes + "/custom/v1"])
+            let read = try await test.request("GET", volumes + "/custom/v1")
+            let tag = try #require(read.headers["etag"])
+            #expect(
+                try await test.request("PATCH", volumes + "/custom/v1", #"{"description":"d"}"#).status == 200)
+            let old = try await test.refused(
+                "PUT", volumes + "/custom/v1", "{}", headers: ["If-Match": tag])
+            #expect(old.errorCode == 412)
+            #expect(
+                try await test.request("POST", volumes + "/custom/v1", #"{"name":"v3"}"#).status == 201)
+            #expect(try await test.get(StorageVolume.self, volumes + "/custom/v3").description == "d")
+            #expect(try await test.refused("DELETE", pools + "/p1").error.contains("in use"))
+            #expect(try await test.request("DELETE", volumes + "/custom/v3").status == 200)
+            #expect(try await test.request("DELETE", pools + "/p1").status == 200)
+            #expect(try await test.get([String].self, pools).isEmpty)
+        }
+    }
+
     @Test("Requests that are too large are refused, and the daemon serves on")
     func hostile() async throws {
         try await TestDaemon.with { (test: TestDaemon) async throws -> Void in

@@ -6,13 +6,17 @@ package import ArgumentParser
 package struct StorageCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "storage",
-        abstract: "See the storage pools.",
+        abstract: "Storage pools, and volumes in them.",
         discussion: """
             EXAMPLES:
               apus storage list
-              apus storage show default
+              apus storage create fast btrfs size=20GiB
+              apus storage volume create fast data
             """,
-        subcommands: [StorageList.self, StorageShow.self])
+        subcommands: [
+            StorageList.self, StorageShow.self, StorageInfo.self, StorageCreate.self, StorageEdit.self,
+            StorageGet.self, StorageSet.self, StorageUnset.self, StorageDelete.self, VolumeCommand.self,
+        ])
 
     package init() {}
 }
@@ -60,7 +64,7 @@ package struct StorageShow: AsyncParsableCommand {
               apus storage show default
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"))
+    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
     package var pool: String
 
     @OptionGroup package var global: GlobalOptions
@@ -72,4 +76,46 @@ package struct StorageShow: AsyncParsableCommand {
         session.output.write(
             try Rendering.yaml(try await session.client.storagePool(try ResourceName(pool).local())))
     }
+}
+
+/// `apus storage info`
+package struct StorageInfo: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "info",
+        abstract: "Show how full a storage pool is, and what uses it.",
+        discussion: """
+            EXAMPLES:
+              apus storage info default
+              apus storage info default --bytes
+            """)
+
+    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
+    package var pool: String
+
+    @Flag(name: .long, help: "Print sizes in bytes.")
+    package var bytes = false
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func run() async throws {
+        let session = global.session
+        let target = try StorageTarget(pool: pool)
+        let found = try await session.client.get(target.path, as: StoragePool.self)
+        var text = "Name: \(found.name)\nDriver: \(found.driver)\nStatus: \(found.status)\n"
+        if !found.description.isEmpty { text += "Description: \(found.description)\n" }
+        if found.status == "Created" {
+            let room = try await session.client.get(target.path + "/resources", as: StoragePoolResources.self)
+            text += "Space used: \(size(room.space.used))\nTotal space: \(size(room.space.total))\n"
+            if room.inodes.total > 0 {
+                text += "Files: \(room.inodes.used) of \(room.inodes.total)\n"
+            }
+        }
+        text += found.usedBy.isEmpty ? "" : "Used by:\n"
+        for user in found.usedBy { text += "- \(user.dropFirst("/1.0/".count))\n" }
+        session.output.write(text)
+    }
+
+    private func size(_ count: Int64) -> String { bytes ? String(count) : Units.bytes(count) }
 }

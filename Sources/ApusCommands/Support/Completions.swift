@@ -33,4 +33,9 @@ extension CompletionKind {
     package static var profiles: CompletionKind {
         .custom { _, _, _ in ((try? await Client().profiles()) ?? []).map(\.name) }
     }
+
+    /// Names of storage pools.
+    package static var pools: CompletionKind {
+        .custom { _, _, _ in ((try? await Client().storagePools()) ?? []).map(\.name) }
+    }
 }

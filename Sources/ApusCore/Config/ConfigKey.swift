@@ -8,6 +8,8 @@ public enum ConfigValueKind: Sendable, Equatable {
     case integer(ClosedRange<Int64>)
     /// Bytes such as "512MiB", or a share of the machine such as "50%".
     case bytes
+    /// Bytes such as "10GiB".
+    case size
     /// A number of processors ("2") or a set of them ("0-1,3").
     case cpus
     /// A share ("50%") or a quota ("25ms/100ms") of processor time.
@@ -22,6 +24,7 @@ public enum ConfigValueKind: Sendable, Equatable {
         case .bool: "boolean"
         case .integer: "integer"
         case .bytes: "bytes or percentage"
+        case .size: "bytes"
         case .cpus: "number or set"
         case .allowance: "percentage or time"
         case .word(let words): words.joined(separator: ", ")
@@ -43,6 +46,8 @@ public enum ConfigValueKind: Sendable, Equatable {
         case .bytes:
             return ConfigValues.memory(value, total: 1 << 40) == nil
                 ? "is not a size such as \"512MiB\" or a percentage such as \"50%\"" : nil
+        case .size:
+            return (ConfigValues.bytes(value) ?? 0) <= 0 ? "is not a size such as \"10GiB\"" : nil
         case .cpus:
             return ConfigValues.cpus(value, online: 1 << 16) == nil
                 ? "is not a number of processors such as \"2\" or a set such as \"0-1,3\"" : nil

@@ -7,17 +7,11 @@ struct RootDisk: DeviceType {
         DeviceKey("path", .word(["/"]), required: true, "Where it is mounted: `/`"),
         DeviceKey("pool", .text, default: "the only pool there is", "The storage pool"),
         DeviceKey(
-            "size", .bytes, default: "no limit", live: true,
+            "size", .size, default: "no limit", live: true,
             "How many bytes the container's files may have; the pool has to be of driver btrfs"),
     ]
 
     func describes(_ device: Device) -> Bool { device.type == "disk" && device["path"] == "/" }
-
-    func check(_ device: Device) throws {
-        if let size = device["size"], (ConfigValues.bytes(size) ?? 0) <= 0 {
-            throw device.refuse("invalid value for \"size\": \"\(size)\" is not a size such as \"10GiB\"")
-        }
-    }
 
     func check(_ device: Device, of owner: DeviceOwner, in services: DeviceServices) async throws {
         if let pool = device["pool"] { _ = try services.pools.driver(pool) }

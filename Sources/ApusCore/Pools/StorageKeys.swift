@@ -6,7 +6,7 @@ public enum StorageKeys {
             "btrfs.mount_options", .text, default: "user_subvol_rm_allowed", live: false,
             "btrfs: options its file or device is mounted with, from the next time on"),
         ConfigKey(
-            "size", .bytes, default: "a fifth of what is free, 5 to 30 GiB", live: true,
+            "size", .size, default: "a fifth of what is free, 5 to 30 GiB", live: true,
             "btrfs with a file of its own: how large the file can become; it can be made larger, not smaller"),
         ConfigKey(
             "source", .text, default: "a place of the daemon's own", live: false,
@@ -21,7 +21,7 @@ public enum StorageKeys {
     /// Keys of a custom volume.
     public static let volume: [ConfigKey] = [
         ConfigKey(
-            "size", .bytes, default: "no limit", live: true,
+            "size", .size, default: "no limit", live: true,
             "btrfs: how many bytes can be in it"),
         ConfigKey("user.*", .text, live: true, "Free for users"),
     ]
@@ -35,9 +35,8 @@ public enum StorageKeys {
             guard entry.owner == .user else {
                 throw ServiceError.badRequest("\"\(key)\" is kept by the daemon and cannot be set")
             }
-            if entry.kind == .bytes, !value.isEmpty, (ConfigValues.bytes(value) ?? 0) <= 0 {
-                throw ServiceError.badRequest(
-                    "Invalid value for \"\(key)\": \"\(value)\" is not a size such as \"10GiB\"")
+            if !value.isEmpty, let problem = entry.kind.problem(value) {
+                throw ServiceError.badRequest("Invalid value for \"\(key)\": \"\(value)\" \(problem)")
             }
         }
     }

@@ -1,0 +1,178 @@
+import ApusAPI
+import ApusClient
+package import ArgumentParser
+import NIOHTTP1
+
+/// `apus storage volume`
+package struct VolumeCommand: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "volume",
+        abstract: "Volumes that belong to no container, and that containers share.",
+        discussion: """
+            EXAMPLES:
+              apus storage volume create fast data
+              apus storage volume attach fast data c1 /srv/data
+              apus storage volume detach fast data c1
+            """,
+        subcommands: [
+            VolumeList.self, VolumeShow.self, VolumeCreate.self, VolumeEdit.self, VolumeGet.self, VolumeSet.self,
+            VolumeUnset.self, VolumeRename.self, VolumeDelete.self, VolumeAttach.self, VolumeAttachProfile.self,
+            VolumeDetach.self, VolumeDetachProfile.self,
+        ])
+
+    package init() {}
+}
+
+/// `apus storage volume list`
+package struct VolumeList: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List the volumes of a storage pool.",
+        discussion: """
+            EXAMPLES:
+              apus storage volume list fast
+              apus storage volume list fast --format csv
+            """)
+
+    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
+    package var pool: String
+
+    @OptionGroup package var format: FormatOptions
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func run() async throws {
+        let session = global.session
+        let path = try StorageTarget(pool: pool).path + "/volumes"
+        let volumes = try await session.client.get(path, query: [("recursion", "1")], as: [StorageVolume].self)
+            .sorted { ($0.type, $0.name) < ($1.type, $1.name) }
+        session.output.write(
+            try Rendering.list(volumes, as: format.format) {
+                Table(
+                    header: ["TYPE", "NAME", "DESCRIPTION", "CONTENT TYPE", "USED BY"],
+                    rows: volumes.map {
+                        [$0.type, $0.name, $0.description, $0.contentType, String($0.usedBy.count)]
+                    })
+            })
+    }
+}
+
+/// `apus storage volume show`
+package struct VolumeShow: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Print a volume as YAML.",
+        discussion: """
+            EXAMPLES:
+              apus storage volume show fast data
+            """)
+
+    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
+    package var pool: String
+    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
+    package var volume: String
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func run() async throws {
+        let session = global.session
+        let target = try StorageTarget(pool: pool, volume: volume)
+        session.output.write(
+            try Rendering.yaml(try await session.client.get(target.path, as: StorageVolume.self)))
+    }
+}
+
+/// `apus storage volume create`
+package struct VolumeCreate: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "create",
+        abstract: "Make an empty volume.",
+        discussion: """
+            EXAMPLES:
+              apus storage volume create fast data
+              apus storage volume create fast data size=5GiB
+            """)
+
+    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
+    package var pool: String
+    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
+    package var volume: String
+
+    @Argument(help: ArgumentHelp("Keys of the volume.", valueName: "key=value"))
+    package var settings: [KeyValue] = []
+
+    @Option(name: .long, help: ArgumentHelp("Free text about it.", valueName: "text"))
+    package var description = ""
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func run() async throws {
+        let session = global.session
+        var post = StorageVolumesPost(
+            name: StorageTarget.volumeName(volume), config: settings.dictionary)
+        post.description = description
+        try await session.client.send(.POST, try StorageTarget(pool: pool).path + "/volumes/custom", post)
+        session.output.remark("Storage volume \(post.name) created")
+    }
+}
+
+/// `apus storage volume rename`
+package struct VolumeRename: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "rename",
+        abstract: "Rename a volume that nothing uses.",
+        discussion: """
+            EXAMPLES:
+              apus storage volume rename fast data files
+            """)
+
+    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
+    package var pool: String
+    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
+    package var volume: String
+    @Argument(help: ArgumentHelp("Its new name.", valueName: "new-name"))
+    package var newName: String
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func run() async throws {
+        let session = global.session
+        let target = try StorageTarget(pool: pool, volume: volume)
+        let name = StorageTarget.volumeName(newName)
+        try await session.client.send(.POST, target.path, StorageVolumePost(name: name))
+        session.output.remark("Renamed to \(name)")
+    }
+}
+
+/// `apus storage volume delete`
+package struct VolumeDelete: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "delete",
+        abstract: "Delete a volume that nothing uses, with what is in it.",
+        discussion: """
+            EXAMPLES:
+              apus storage volume delete fast data
+            """)
+
+    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
+    package var pool: String
+    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
+    package var volume: String
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func run() async throws {
+        let session = global.session
+        try await session.client.send(.DELETE, try StorageTarget(pool: pool, volume: volume).path)
+        session.output.remark("Storage volume \(StorageTarget.volumeName(volume)) deleted")
+    }
+}
