@@ -12,14 +12,36 @@ public struct CheckpointSubject: Sendable, Hashable {
     /// It may nest namespaces (`security.nesting`), which CRIU cannot dump.
     public var allowsNesting: Bool
 
+    /// Disks that it shows: they are mounts from outside.
+    public var disks: [Disk]
+
+    /// A disk of a running container.
+    public struct Disk: Sendable, Hashable {
+        /// The device's name.
+        public var name: String
+        /// Where it is inside.
+        public var path: String
+        /// Where it is shown on the host.
+        public var hostPath: String
+
+        /// A disk.
+        public init(name: String, path: String, hostPath: String) {
+            self.name = name
+            self.path = path
+            self.hostPath = hostPath
+        }
+    }
+
     /// Describes a running container.
     public init(
-        name: String, initPID: Int32, cgroup: String, isPrivileged: Bool = false, allowsNesting: Bool = false
+        name: String, initPID: Int32, cgroup: String, isPrivileged: Bool = false, allowsNesting: Bool = false,
+        disks: [Disk] = []
     ) {
         self.name = name
         self.initPID = initPID
         self.cgroup = cgroup
         self.isPrivileged = isPrivileged
         self.allowsNesting = allowsNesting
+        self.disks = disks
     }
 }

@@ -20,7 +20,8 @@ package struct DumpPlan: Sendable {
         self.subject = subject
         self.networkDefaults = networkDefaults
         recorder = CheckpointRecorder(subject: subject, layout: try .current())
-        externalMounts = Self.externalMounts(try MountInfo.of(pid: subject.initPID))
+        let mounts = try MountInfo.of(pid: subject.initPID)
+        externalMounts = Self.externalMounts(mounts) + (try Self.disks(of: subject, mounts))
         // CRIU: "Unable to dump more than one netns if the --emptyns is set" (services with PrivateNetwork=yes).
         emptyNetwork =
             Self.hasOneNetwork(subject.initPID) && NetworkSettings.isEmpty(of: subject.initPID)
@@ -45,6 +46,23 @@ package struct DumpPlan: Sendable {
                     mountPoint: mount.mountPoint, key: "dev-\(device)", source: .host(path: "/dev/\(device)"))
             }
             return nil
+        }
+    }
+
+    /// The mounts of the container that show its disks. One that was unmounted inside, or has something else mounted on
+    /// it, is not among them.
+    private static func disks(of subject: CheckpointSubject, _ mounts: [MountInfo]) throws
+        -> [CheckpointExternalMount]
+    {
+        guard !subject.disks.isEmpty else { return [] }
+        let host = try MountInfo.current()
+        return subject.disks.compactMap { disk in
+            guard let shown = host.last(where: { $0.mountPoint == disk.hostPath }),
+                let mount = mounts.last(where: { $0.mountPoint == disk.path }),
+                [mount.major, mount.minor] == [shown.major, shown.minor], mount.root == shown.root
+            else { return nil }
+            return CheckpointExternalMount(
+                mountPoint: disk.path, key: "disk-\(disk.name)", source: .disk(name: disk.name))
         }
     }
 

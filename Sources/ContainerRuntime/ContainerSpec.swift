@@ -27,6 +27,8 @@ public struct ContainerSpec: Sendable, Hashable, Codable {
     public var seccomp = SeccompPolicy()
     /// Environment of init and of every program executed inside.
     public var environment: [String: String] = [:]
+    /// Directories and files of the host that the container shows.
+    public var disks: [DiskMount] = []
     /// Init and its arguments.
     public var initCommand: [String] = ["/sbin/init"]
     /// Whether init gets a console (`/dev/console`); else its input and output are /dev/null.

@@ -91,6 +91,7 @@ public struct ContainerStart {
         // Now, as long as this is still the host's root, who may search the host's directories; and not
         // earlier, because it has to be a mount of this namespace.
         let root = try FileDescriptor.open(spec.rootMount, OpenFlags.path | O_DIRECTORY)
+        let disks = try spec.disks.map { try Disks.open($0, at: spec.diskMount($0.name)) }
         try expect(.mapped, from: parent)
         try check("setresgid", "become the container's root") { apus_setresgid(0) }
         try check("setresuid", "become the container's root") { apus_setresuid(0) }
@@ -101,7 +102,7 @@ public struct ContainerStart {
             sethostname(spec.hostname, spec.hostname.utf8.count)
         }
         let settings = initKind == .systemd && !spec.nesting
-        try RootFileSystem.enter(root, privileged: spec.isPrivileged, systemdSettings: settings) {
+        try RootFileSystem.enter(root, privileged: spec.isPrivileged, systemdSettings: settings, disks: disks) {
             try expect(.placed, from: parent)
             try Namespaces.unshare(.cgroup)
         }

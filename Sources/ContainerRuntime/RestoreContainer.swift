@@ -97,6 +97,15 @@ public struct ContainerRestore {
                 "the checkpoint of \(record.container) was made with other user ids than \(spec.name) has now"
             )
         }
+        for mount in record.externalMounts {
+            guard case .disk(let name) = mount.source, !spec.disks.contains(where: { $0.name == name }) else {
+                continue
+            }
+            throw RuntimeError(
+                .restoreFailed,
+                "\(record.container) was saved with the disk \"\(name)\" at \(mount.mountPoint), which \(spec.name) does "
+                    + "not have; add the device again")
+        }
         return record
     }
 
@@ -111,6 +120,7 @@ public struct ContainerRestore {
         let mounts = record.externalMounts.map { mount in
             switch mount.source {
             case .host(let path): "mnt[\(mount.key)]:\(path)"
+            case .disk(let name): "mnt[\(mount.key)]:\(spec.diskMount(name))"
             case .cgroup: "mnt[\(mount.key)]:\(cgroups.root ?? "/sys/fs/cgroup")"
             }
         }

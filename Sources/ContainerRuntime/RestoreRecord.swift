@@ -190,6 +190,8 @@ public struct CheckpointExternalMount: Sendable, Hashable, Codable {
         case host(path: String)
         /// The container's own part of the control group tree.
         case cgroup
+        /// The disk that the device of this name shows.
+        case disk(name: String)
     }
 
     /// Where it is within the container.

@@ -16,13 +16,14 @@ public enum RootFileSystem {
         // it that are set-user-id root are that on the host too.
         let mode: mode_t = spec.isPrivileged ? 0o700 : 0o711
         try check("chmod", "open the way to \(spec.rootMount)") { chmod(spec.runtimeDirectory, mode) }
+        for disk in spec.disks { try Disks.mount(disk, of: spec) }
     }
 
     /// Makes `root` the root of this process's new mount namespace and mounts what belongs into it.
     /// Everything is done from inside the new root, so that symlinks in it cannot lead out. `joinCgroup` is
     /// called when the cgroup namespace is needed.
     static func enter(
-        _ root: FileDescriptor, privileged: Bool, systemdSettings: Bool,
+        _ root: FileDescriptor, privileged: Bool, systemdSettings: Bool, disks: [Disks.Open],
         enterCgroupNamespace: () throws -> Void
     ) throws {
         try Mount.setPropagation("/", .slavePropagation)
@@ -49,6 +50,7 @@ public enum RootFileSystem {
         // else.
         try Mount.mount(
             "cgroup2", on: "/sys/fs/cgroup", type: "cgroup2", flags: [.noSUID, .noDevices, .noExec])
+        for disk in disks { try Disks.attach(disk) }
         // The old root lies on top of the new one until here: new proc and sysfs need to see the host's.
         try check("fchdir", "leave the host's root") { fchdir(old.rawValue) }
         try Mount.unmount(".", lazy: true)

@@ -6,7 +6,8 @@ import LinuxSystem
 enum BtrfsQuota {
     /// Limits what a subvolume refers to; switches the file system's quotas on when the first limit is set.
     static func limit(_ path: String, bytes: UInt64?) throws {
-        let subvolume = try Subvolume.open(path)
+        // Not by the subvolume itself: one that is full has no room for the change either.
+        let subvolume = try Subvolume.open(path + "/..")
         let id = try Subvolume.id(path)
         var failed = cstorage_quota_limit(subvolume.rawValue, id, bytes ?? 0)
         if failed == -ENOTCONN || failed == -EINVAL || failed == -ENOENT {

@@ -11,6 +11,7 @@ struct Main {
         apus-runtime restore --spec FILE --options FILE [--status-fd N]
         apus-runtime monitor N NAME        (executed by the two above: N is the descriptor of its plan)
         apus-runtime files   …             (executed by apusd: reads and writes files inside a container)
+        apus-runtime disk    …             (executed by apusd: shows a disk in a running container)
 
         Starts or restores the container that FILE describes and stays beside it until its init ends. apusd starts
         it; by hand it is of use for debugging only.
@@ -38,6 +39,7 @@ struct Main {
                 let options = try options(Array(arguments))
                 report.channel = options.channel
                 try HeldContainer(try options.spec(), try options.restore()).run(channel: options.channel)
+            case "disk": exit(DiskAgent.run(Array(arguments)))
             case "files": try FileAgent.run(Array(arguments))
             default: throw Usage()
             }

@@ -61,9 +61,13 @@ extension ContainerService {
 
     /// A running container as the checkpoint room wants to know it.
     func subject(_ live: LiveContainer) -> CheckpointSubject {
-        CheckpointSubject(
+        let disks = live.devices.contributions.compactMap(\.disk).map {
+            CheckpointSubject.Disk(
+                name: $0.name, path: $0.path, hostPath: live.spec.diskMount($0.name))
+        }
+        return CheckpointSubject(
             name: live.spec.name, initPID: live.initPID, cgroup: live.spec.innerCgroup,
-            isPrivileged: live.spec.isPrivileged, allowsNesting: live.spec.nesting)
+            isPrivileged: live.spec.isPrivileged, allowsNesting: live.spec.nesting, disks: disks)
     }
 
     func notCheckpointable(_ name: String, _ findings: [CheckpointFinding]) -> ServiceError {

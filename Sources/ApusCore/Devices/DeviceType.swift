@@ -102,6 +102,11 @@ struct RunningOwner: Sendable {
 /// What a device adds to the life of a container, from its start (or since it was plugged in) to its end. Kept beside
 /// the runtime's own files, for a daemon that starts later.
 struct DeviceContribution: Sendable, Hashable, Codable {
+    /// A directory or file of the host that is shown inside.
+    var disk: DiskMount?
+
     /// Puts everything into what the runtime is told.
-    func apply(to spec: inout ContainerSpec) {}
+    func apply(to spec: inout ContainerSpec) {
+        if let disk { spec.disks.append(disk) }
+    }
 }
