@@ -63,7 +63,8 @@ public enum CRIUWatches {
             }
             for number in file.fanotify.marks.indices {
                 let mark = file.fanotify.marks[number]
-                let old = File(device: mark.device, inode: mark.inode.inode, handle: handle(mark.inode.handle))
+                let old = File(
+                    device: mark.device, inode: mark.inode.inode, handle: handle(mark.inode.handle))
                 guard mark.hasInode, !mark.inode.handle.hasPath, let new = replacement(old) else { continue }
                 file.fanotify.marks[number].inode.inode = new.inode
                 set(&file.fanotify.marks[number].inode.handle, new.handle)
@@ -96,7 +97,8 @@ public enum CRIUWatches {
         saved.handle = (0..<words).map { word in
             (0..<8).reduce(0) { sum, byte in
                 let index = word * 8 + byte
-                return index < handle.bytes.count ? sum | UInt64(handle.bytes[index]) << UInt64(8 * byte) : sum
+                return index < handle.bytes.count
+                    ? sum | UInt64(handle.bytes[index]) << UInt64(8 * byte) : sum
             }
         }
     }

@@ -102,7 +102,8 @@ public struct ContainerStart {
             sethostname(spec.hostname, spec.hostname.utf8.count)
         }
         let settings = initKind == .systemd && !spec.nesting
-        try RootFileSystem.enter(root, privileged: spec.isPrivileged, systemdSettings: settings, disks: disks) {
+        try RootFileSystem.enter(root, privileged: spec.isPrivileged, systemdSettings: settings, disks: disks)
+        {
             try expect(.placed, from: parent)
             try Namespaces.unshare(.cgroup)
         }

@@ -9,7 +9,10 @@ public enum DiskPlug {
         _ disk: DiskMount, to spec: ContainerSpec, initPID: pid_t, program: String
     ) async throws {
         try await run(
-            ["attach", spec.isPrivileged ? "privileged" : "mapped", disk.path, spec.diskMount(disk.name), disk.name],
+            [
+                "attach", spec.isPrivileged ? "privileged" : "mapped", disk.path, spec.diskMount(disk.name),
+                disk.name,
+            ],
             initPID, program)
     }
 
@@ -49,7 +52,9 @@ public enum DiskAgent {
     }
 
     private static func work(_ arguments: [String]) throws {
-        guard arguments.count >= 3 else { throw RuntimeError(.malformed, "apus-runtime disk: too few arguments") }
+        guard arguments.count >= 3 else {
+            throw RuntimeError(.malformed, "apus-runtime disk: too few arguments")
+        }
         let target = FileDescriptor(owning: 3)
         try target.setInheritable(false)
         let path = arguments[2]

@@ -34,7 +34,9 @@ public enum Disks {
     public static func mount(_ disk: DiskMount, of spec: ContainerSpec) throws {
         let directory = spec.runtimeDirectory + "/disks"
         try Files.makeDirectories(directory, mode: 0o711)
-        try check("chmod", "open the way to \(directory)") { chmod(directory, spec.isPrivileged ? 0o700 : 0o711) }
+        try check("chmod", "open the way to \(directory)") {
+            chmod(directory, spec.isPrivileged ? 0o700 : 0o711)
+        }
         let target = spec.diskMount(disk.name)
         try makeTarget(target, isDirectory: try isDirectory(disk.source))
         try Mount.bindMapped(disk.source, on: target, map: spec.idmap)

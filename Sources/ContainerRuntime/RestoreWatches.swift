@@ -44,7 +44,8 @@ struct RestoreWatches {
             )
         } catch {
             throw RuntimeError(
-                .restoreFailed, "a program of \(record.container) watches \(path), which is not there: \(error)")
+                .restoreFailed,
+                "a program of \(record.container) watches \(path), which is not there: \(error)")
         }
     }
 

@@ -43,7 +43,8 @@ extension BtrfsDriver {
         } catch {
             throw StorageError(
                 .unsupported,
-                "cannot make a btrfs file system on \(path): \(error). Install btrfs-progs, or use the driver dir")
+                "cannot make a btrfs file system on \(path): \(error). Install btrfs-progs, or use the driver dir"
+            )
         }
     }
 
@@ -68,7 +69,8 @@ extension BtrfsDriver {
     private func notBtrfs(_ path: String) -> StorageError {
         StorageError(
             .unsupported,
-            "\(path) does not lie on btrfs. Leave the source out for a file of the pool's own, or use the driver dir")
+            "\(path) does not lie on btrfs. Leave the source out for a file of the pool's own, or use the driver dir"
+        )
     }
 
     /// Mounts the pool's file system if it is not mounted, and makes directories that are missing.
@@ -80,7 +82,8 @@ extension BtrfsDriver {
         }
         try plain.activate()
         guard try Subvolume.isOnBtrfs(poolPath) else {
-            throw StorageError(.unavailable, "\(poolPath) does not lie on btrfs any more. Bring its disk back")
+            throw StorageError(
+                .unavailable, "\(poolPath) does not lie on btrfs any more. Bring its disk back")
         }
     }
 
@@ -107,7 +110,8 @@ extension BtrfsDriver {
             try Mount.setPropagation(poolPath, .privatePropagation, recursive: false)
         } catch let error as SystemError {
             if error.errno == ENODEV {
-                throw StorageError(.unsupported, "this kernel has no btrfs. Use the driver dir", errno: ENODEV)
+                throw StorageError(
+                    .unsupported, "this kernel has no btrfs. Use the driver dir", errno: ENODEV)
             }
             throw FileFailure("mount \(device) on", poolPath, error.errno)
         }

@@ -58,7 +58,8 @@ public struct DirDriver: StorageDriver {
         guard bytes != nil else { return }
         throw StorageError(
             .unsupported,
-            "the size of \(volume) cannot be limited: its pool has the driver dir. Use a btrfs pool, or no size")
+            "the size of \(volume) cannot be limited: its pool has the driver dir. Use a btrfs pool, or no size"
+        )
     }
 
     /// Removes the pool with everything in it.

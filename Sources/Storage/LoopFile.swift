@@ -33,7 +33,8 @@ struct LoopFile: Sendable {
             try checked(cstorage_loop_attach(file, $0.baseAddress, $0.count), "attach a loop device to", path)
         }
         defer { close(device) }
-        return try body(String(decoding: room.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
+        return try body(
+            String(decoding: room.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }
 
     /// The file's size.

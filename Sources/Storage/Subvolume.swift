@@ -147,7 +147,8 @@ enum Subvolume {
             }
             if found == -ENOENT { continue }
             if try checked(found, "list the subvolumes of", path) == 0 { return result }
-            result.append(String(decoding: room.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
+            result.append(
+                String(decoding: room.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
         }
     }
 }

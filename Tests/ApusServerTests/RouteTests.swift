@@ -132,7 +132,8 @@ struct RouteTests {
                 (#"{"name":"p/1","driver":"dir"}"#, "name"),
             ] {
                 let refused = try await test.refused("POST", pools, body)
-                #expect(refused.errorCode == 400 && refused.error.contains(words), "\(body): \(refused.error)")
+                #expect(
+                    refused.errorCode == 400 && refused.error.contains(words), "\(body): \(refused.error)")
             }
             #expect(try await test.request("POST", pools, #"{"name":"p1","driver":"dir"}"#).status == 201)
             let p1 = try await test.get(StoragePool.self, pools + "/p1")
@@ -156,7 +157,8 @@ struct RouteTests {
             let read = try await test.request("GET", volumes + "/custom/v1")
             let tag = try #require(read.headers["etag"])
             #expect(
-                try await test.request("PATCH", volumes + "/custom/v1", #"{"description":"d"}"#).status == 200)
+                try await test.request("PATCH", volumes + "/custom/v1", #"{"description":"d"}"#).status == 200
+            )
             let old = try await test.refused(
                 "PUT", volumes + "/custom/v1", "{}", headers: ["If-Match": tag])
             #expect(old.errorCode == 412)

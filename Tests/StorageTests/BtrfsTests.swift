@@ -12,7 +12,9 @@ enum Btrfs {
         guard known || Files.exists("/sys/module/btrfs") else { return "this kernel has no btrfs" }
         guard Files.exists("/dev/loop-control") else { return "this machine has no loop devices" }
         let places = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
-        guard places.contains(where: { Files.exists($0 + "/mkfs.btrfs") }) else { return "btrfs-progs is missing" }
+        guard places.contains(where: { Files.exists($0 + "/mkfs.btrfs") }) else {
+            return "btrfs-progs is missing"
+        }
         return nil
     }()
 
@@ -52,7 +54,8 @@ enum Btrfs {
 
 @Suite(
     "Volumes of a btrfs pool",
-    .enabled(if: Btrfs.objection == nil, Comment(rawValue: Btrfs.objection ?? "btrfs works here")), .serialized)
+    .enabled(if: Btrfs.objection == nil, Comment(rawValue: Btrfs.objection ?? "btrfs works here")),
+    .serialized)
 struct BtrfsTests {
     @Test("A copy has everything, and is a volume of its own") func copies() async throws {
         try await Btrfs.with { driver in
@@ -117,7 +120,9 @@ struct BtrfsTests {
         }
     }
 
-    @Test("A limit holds, also for what takes the container's place; a full volume says so") func quota() async throws {
+    @Test("A limit holds, also for what takes the container's place; a full volume says so") func quota()
+        async throws
+    {
         try await Btrfs.with { driver in
             try await driver.setQuota(of: .container("c1"), bytes: 20 << 20)
             let root = driver.rootfs(of: .container("c1"))

@@ -58,7 +58,8 @@ package struct StorageTarget: Sendable {
             guard text.contains(where: { !$0.isWhitespace }) else { throw Failure("standard input is empty") }
             return try await apply(text, etag, session)
         }
-        let original = "# The \(label), as YAML. What stands behind a # is ignored.\n" + (try Rendering.yaml(present))
+        let original =
+            "# The \(label), as YAML. What stands behind a # is ignored.\n" + (try Rendering.yaml(present))
         var text = original
         while true {
             text = try Editor.edit(text)

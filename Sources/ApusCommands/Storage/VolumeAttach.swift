@@ -19,7 +19,10 @@ package struct VolumeAttach: AsyncParsableCommand {
     package var volume: String
     @Argument(help: ArgumentHelp("The container.", valueName: "container"), completion: .containers)
     package var container: String
-    @Argument(help: ArgumentHelp("The device's name, if it is not to be the volume's, and its path inside.", valueName: "[device] path"))
+    @Argument(
+        help: ArgumentHelp(
+            "The device's name, if it is not to be the volume's, and its path inside.",
+            valueName: "[device] path"))
     package var place: [String]
 
     @OptionGroup package var global: GlobalOptions
@@ -60,7 +63,10 @@ package struct VolumeAttachProfile: AsyncParsableCommand {
     package var volume: String
     @Argument(help: ArgumentHelp("The profile.", valueName: "profile"), completion: .profiles)
     package var profile: String
-    @Argument(help: ArgumentHelp("The device's name, if it is not to be the volume's, and its path inside.", valueName: "[device] path"))
+    @Argument(
+        help: ArgumentHelp(
+            "The device's name, if it is not to be the volume's, and its path inside.",
+            valueName: "[device] path"))
     package var place: [String]
 
     @OptionGroup package var global: GlobalOptions

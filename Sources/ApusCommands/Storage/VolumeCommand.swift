@@ -15,8 +15,10 @@ package struct VolumeCommand: AsyncParsableCommand {
               apus storage volume detach fast data c1
             """,
         subcommands: [
-            VolumeList.self, VolumeShow.self, VolumeCreate.self, VolumeEdit.self, VolumeGet.self, VolumeSet.self,
-            VolumeUnset.self, VolumeRename.self, VolumeDelete.self, VolumeAttach.self, VolumeAttachProfile.self,
+            VolumeList.self, VolumeShow.self, VolumeCreate.self, VolumeEdit.self, VolumeGet.self,
+            VolumeSet.self,
+            VolumeUnset.self, VolumeRename.self, VolumeDelete.self, VolumeAttach.self,
+            VolumeAttachProfile.self,
             VolumeDetach.self, VolumeDetachProfile.self,
         ])
 
@@ -45,8 +47,10 @@ package struct VolumeList: AsyncParsableCommand {
     package func run() async throws {
         let session = global.session
         let path = try StorageTarget(pool: pool).path + "/volumes"
-        let volumes = try await session.client.get(path, query: [("recursion", "1")], as: [StorageVolume].self)
-            .sorted { ($0.type, $0.name) < ($1.type, $1.name) }
+        let volumes = try await session.client.get(
+            path, query: [("recursion", "1")], as: [StorageVolume].self
+        )
+        .sorted { ($0.type, $0.name) < ($1.type, $1.name) }
         session.output.write(
             try Rendering.list(volumes, as: format.format) {
                 Table(

@@ -24,7 +24,9 @@ package struct VolumeEdit: AsyncParsableCommand {
 
     package init() {}
 
-    package func run() async throws { try await StorageTarget(pool: pool, volume: volume).edit(global.session) }
+    package func run() async throws {
+        try await StorageTarget(pool: pool, volume: volume).edit(global.session)
+    }
 }
 
 /// `apus storage volume get`
@@ -50,7 +52,8 @@ package struct VolumeGet: AsyncParsableCommand {
 
     package func run() async throws {
         let session = global.session
-        session.output.print(try await StorageTarget(pool: pool, volume: volume).value(of: key, session.client) ?? "")
+        session.output.print(
+            try await StorageTarget(pool: pool, volume: volume).value(of: key, session.client) ?? "")
     }
 }
 
@@ -80,7 +83,8 @@ package struct VolumeSet: AsyncParsableCommand {
     package func validate() throws { _ = try StorageKeys.parse(settings) }
 
     package func run() async throws {
-        try await StorageTarget(pool: pool, volume: volume).set(try StorageKeys.parse(settings), global.session.client)
+        try await StorageTarget(pool: pool, volume: volume).set(
+            try StorageKeys.parse(settings), global.session.client)
     }
 }
 
@@ -106,5 +110,7 @@ package struct VolumeUnset: AsyncParsableCommand {
 
     package init() {}
 
-    package func run() async throws { try await StorageTarget(pool: pool, volume: volume).unset(keys, global.session.client) }
+    package func run() async throws {
+        try await StorageTarget(pool: pool, volume: volume).unset(keys, global.session.client)
+    }
 }

@@ -120,7 +120,8 @@ extension ContainerService {
             pool != record.pool
         else { return }
         throw ServiceError.badRequest(
-            "\"\(record.name)\" is in storage pool \"\(record.pool)\" and cannot be moved to \"\(pool)\" by its root disk")
+            "\"\(record.name)\" is in storage pool \"\(record.pool)\" and cannot be moved to \"\(pool)\" by its root disk"
+        )
     }
 
     private func putBack(_ name: String, _ old: ContainerRecord) throws {

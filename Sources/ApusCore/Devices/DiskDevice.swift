@@ -18,9 +18,11 @@ struct DiskDevice: DeviceType {
         """
     let keys: [DeviceKey] = [
         DeviceKey(
-            "optional", .bool, default: "false", "Whether the container starts without it when its source is missing"),
+            "optional", .bool, default: "false",
+            "Whether the container starts without it when its source is missing"),
         DeviceKey("path", .text, required: true, "Where it is shown inside; made if it is not there"),
-        DeviceKey("pool", .text, default: "none: `source` is a path of the host", "The storage pool of the volume"),
+        DeviceKey(
+            "pool", .text, default: "none: `source` is a path of the host", "The storage pool of the volume"),
         DeviceKey("readonly", .bool, default: "false", "Whether nothing in it can be changed from inside"),
         DeviceKey("source", .text, required: true, "The volume's name, or a path of the host"),
     ]
@@ -39,9 +41,11 @@ struct DiskDevice: DeviceType {
         let source = device["source"] ?? ""
         guard Self.isPlain(source) else {
             throw device.refuse(
-                "the source \"\(source)\" is neither a volume (then give its pool) nor an absolute path of the host")
+                "the source \"\(source)\" is neither a volume (then give its pool) nor an absolute path of the host"
+            )
         }
-        for dangerous in ["/proc", "/sys", "/dev"] where source == dangerous || source.hasPrefix(dangerous + "/") {
+        for dangerous in ["/proc", "/sys", "/dev"]
+        where source == dangerous || source.hasPrefix(dangerous + "/") {
             throw device.refuse(
                 "\"\(source)\" cannot be shown in a container: it would let it change the host itself")
         }
@@ -69,7 +73,8 @@ struct DiskDevice: DeviceType {
         }
         guard let real = realpath(given, nil) else {
             if isOptional { return nil }
-            throw device.refuse("there is nothing at \"\(given)\" on the host; make it first, or set optional=true")
+            throw device.refuse(
+                "there is nothing at \"\(given)\" on the host; make it first, or set optional=true")
         }
         defer { free(real) }
         let path = String(cString: real)
@@ -137,7 +142,8 @@ struct DiskDevice: DeviceType {
             try await body()
         } catch let error as RuntimeError {
             let busy = "\(error)".contains(String(cString: strerror(EBUSY)))
-            throw device.refuse("\(error)" + (busy ? ". Programs in the container use it; stop them first" : ""))
+            throw device.refuse(
+                "\(error)" + (busy ? ". Programs in the container use it; stop them first" : ""))
         }
     }
 

@@ -24,7 +24,8 @@ public final class PoolService: Sendable {
             let failure = Self.activate(driver)
             if let failure {
                 context.logger.error(
-                    "a storage pool is not available", metadata: ["pool": "\(pool.name)", "error": "\(failure)"])
+                    "a storage pool is not available",
+                    metadata: ["pool": "\(pool.name)", "error": "\(failure)"])
             }
             pools.withLock { $0[pool.name] = Pool(description: pool, driver: driver, failure: failure) }
         }
@@ -107,7 +108,8 @@ public final class PoolService: Sendable {
                 continue
             }
             throw ServiceError.conflict(
-                "\"\(source)\" is, or is a part of, the source of storage pool \"\(other.name)\"; choose another")
+                "\"\(source)\" is, or is a part of, the source of storage pool \"\(other.name)\"; choose another"
+            )
         }
     }
 

@@ -81,7 +81,8 @@ public final class VolumeService: Sendable {
                 "A volume's content is \"filesystem\"; \"\(post.contentType)\" is not supported")
         }
         if let type = post.source?.type, !type.isEmpty {
-            throw ServiceError.badRequest("A volume is made empty; a source of type \"\(type)\" is not supported")
+            throw ServiceError.badRequest(
+                "A volume is made empty; a source of type \"\(type)\" is not supported")
         }
         try StorageKeys.check(post.config, StorageKeys.volume, "storage volume")
         let driver = try pools.driver(pool)
@@ -194,7 +195,8 @@ public final class VolumeService: Sendable {
     private func requireUnused(_ name: String, _ usedBy: [String]) throws {
         guard !usedBy.isEmpty else { return }
         throw ServiceError.badRequest(
-            "The storage volume \"\(name)\" is in use by \(usedBy.prefix(5).joined(separator: ", ")); detach it first")
+            "The storage volume \"\(name)\" is in use by \(usedBy.prefix(5).joined(separator: ", ")); detach it first"
+        )
     }
 
     private func alone(_ key: Key, _ body: () async throws -> Void) async throws {

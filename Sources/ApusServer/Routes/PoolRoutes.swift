@@ -30,7 +30,8 @@ struct PoolRoutes {
             Route(.put, "/1.0/storage-pools/{name}", "Replace a storage pool's keys and description") {
                 request in
                 try await pools.update(
-                    try request.path("name"), try await request.json(StoragePut.self), ifMatch: request.ifMatch)
+                    try request.path("name"), try await request.json(StoragePut.self),
+                    ifMatch: request.ifMatch)
                 return try Reply.done()
             },
             Route(.patch, "/1.0/storage-pools/{name}", "Change some of a storage pool's keys") { request in

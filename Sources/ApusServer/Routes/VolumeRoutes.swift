@@ -23,7 +23,10 @@ struct VolumeRoutes {
             Route(.get, Self.base + "/{type}/{name}", "A volume") { request in
                 let (pool, name) = (try request.path("pool"), try request.path("name"))
                 guard try type(request) == "custom" else {
-                    guard let volume = try await all(pool).first(where: { $0.name == name && $0.type != "custom" })
+                    guard
+                        let volume = try await all(pool).first(where: {
+                            $0.name == name && $0.type != "custom"
+                        })
                     else { throw ServiceError.notFound("Storage volume not found") }
                     return try Reply.sync(volume)
                 }
@@ -45,7 +48,8 @@ struct VolumeRoutes {
                 request in
                 try requireCustom(request)
                 try await volumes.update(
-                    try request.path("pool"), try request.path("name"), try await request.json(StoragePut.self),
+                    try request.path("pool"), try request.path("name"),
+                    try await request.json(StoragePut.self),
                     ifMatch: request.ifMatch)
                 return try Reply.done()
             },
@@ -56,7 +60,8 @@ struct VolumeRoutes {
                     try await request.json(StoragePatch.self), ifMatch: request.ifMatch)
                 return try Reply.done()
             },
-            Route(.post, Self.base + "/{type}/{name}", "Rename a custom volume that nothing uses") { request in
+            Route(.post, Self.base + "/{type}/{name}", "Rename a custom volume that nothing uses") {
+                request in
                 try requireCustom(request)
                 let (pool, name) = (try request.path("pool"), try request.path("name"))
                 let post = try await request.json(StorageVolumePost.self)
@@ -66,7 +71,8 @@ struct VolumeRoutes {
                 try await volumes.rename(pool, name, to: post.name, usedBy: await users(pool, name))
                 return try Reply.created("/1.0/storage-pools/\(pool)/volumes/custom/\(post.name)")
             },
-            Route(.delete, Self.base + "/{type}/{name}", "Delete a custom volume that nothing uses") { request in
+            Route(.delete, Self.base + "/{type}/{name}", "Delete a custom volume that nothing uses") {
+                request in
                 try requireCustom(request)
                 let (pool, name) = (try request.path("pool"), try request.path("name"))
                 try await volumes.delete(pool, name, usedBy: await users(pool, name))
@@ -143,7 +149,8 @@ struct VolumeRoutes {
     private func requireCustom(_ request: APIRequest) throws {
         guard try type(request) == "custom" else {
             throw ServiceError.badRequest(
-                "Volumes of containers and images are changed with these; only custom volumes can be changed here")
+                "Volumes of containers and images are changed with these; only custom volumes can be changed here"
+            )
         }
     }
 }
