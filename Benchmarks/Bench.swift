@@ -13,7 +13,7 @@ struct Bench: ParsableCommand {
     var programs = "bin"
 
     @Option(help: "How often each thing is measured.")
-    var rounds = 7
+    var rounds = 15
 
     @Option(help: "How many containers are \"many\".")
     var many = 50
@@ -29,8 +29,13 @@ struct Bench: ParsableCommand {
         let host = try BenchHost(programs: whole)
         defer { host.tearDown() }
         let image = try prepareImage(host)
+        let quiet = awaitQuiet()
         let figures = Cases(host: host, image: image, guest: guest, rounds: rounds, many: many).all()
-        let lines = ["", "## \(Self.today()), commit \(commit())", "", machine(), ""] + table(figures)
+        let method =
+            "Each round began when all that was written before had reached the disk (sync). \(quiet); "
+            + "\(Self.percent(Kernel.load(seconds: 5))) after the end."
+        let heading = ["", "## \(Self.today()), commit \(commit())", "", machine(), method, ""]
+        let lines = heading + table(figures)
         for line in lines { Output.line(line) }
         if let record {
             let handle = try FileHandle(forUpdating: URL(filePath: record))
@@ -57,6 +62,20 @@ struct Bench: ParsableCommand {
         return image
     }
 
+    /// Waits a while for a machine with nothing else to do, and tells in words what it found.
+    private func awaitQuiet() -> String {
+        Output.progress("waiting for the machine to be quiet")
+        var load = Kernel.load(seconds: 2)
+        var waited = 2
+        while load > 5, waited < 120 {
+            load = Kernel.load(seconds: 2)
+            waited += 2
+        }
+        return "The processors were in use by \(Self.percent(load)) before the first round"
+    }
+
+    private static func percent(_ value: Double) -> String { "\(Int(value.rounded())) %" }
+
     private static func today() -> String {
         let format = DateFormatter()
         format.dateFormat = "yyyy-MM-dd"
@@ -75,10 +94,7 @@ struct Bench: ParsableCommand {
             .split(separator: ":").last?.trimmingCharacters(in: .whitespaces) ?? "unknown processor"
         let kernel = (try? BenchHost.run(["uname", "-r"])) ?? ""
         let files = (try? BenchHost.run(["stat", "-f", "-c", "%T", "/var/tmp"])) ?? ""
-        let load =
-            ((try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)) ?? "").split(separator: " ")
-            .first ?? ""
         return
-            "\(ProcessInfo.processInfo.activeProcessorCount) × \(model), Linux \(kernel), \(files), load \(load) at the end."
+            "\(ProcessInfo.processInfo.activeProcessorCount) × \(model), Linux \(kernel), \(files)."
     }
 }

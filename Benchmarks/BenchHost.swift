@@ -42,6 +42,21 @@ final class BenchHost {
         try apus("list", "--format", "csv", "-c", "n").split(separator: "\n").map(String.init)
     }
 
+    /// The process beside each running container.
+    func runtimes() throws -> [pid_t] {
+        try containers().compactMap { name in
+            let lives = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/runtime/\(name)")
+            guard let life = lives.max(by: { (Int($0) ?? 0) < (Int($1) ?? 0) }) else { return nil }
+            let status = URL(filePath: "\(folder)/runtime/\(name)/\(life)/status.json")
+            return try JSONDecoder().decode(Status.self, from: Data(contentsOf: status)).runtimePID
+        }
+    }
+
+    private struct Status: Decodable { let runtimePID: pid_t }
+
+    /// Lets everything written so far reach the disk, so that one round does not pay for the one before it.
+    func settle() { sync() }
+
     /// Runs the client; gives its standard output.
     @discardableResult
     func apus(_ arguments: String...) throws -> String {

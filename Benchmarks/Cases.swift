@@ -50,6 +50,7 @@ struct Cases {
 
     private func launch() throws -> [Figure] {
         let times = try repeated(rounds) {
+            host.settle()
             let time = try host.time("launch", image, "c1")
             try host.apus("delete", "c1", "--force")
             return time
@@ -79,10 +80,12 @@ struct Cases {
                     "exec", name, "--", "systemd-run", "--quiet", "--collect", "--unit=gaps",
                     "/usr/local/bin/guest", "gaps",
                     "/root/gaps")
+                host.settle()
                 whole.append(try host.time("snapshot", name, "s", "--stateful"))
                 try host.apus("exec", name, "--", "systemctl", "stop", "gaps")
                 let longest = try host.apus("exec", name, "--", "head", "-n1", "/root/gaps")
                 still.append((Double(longest) ?? .nan) / 1_000_000)
+                host.settle()
                 back.append(try host.time("restore", name, "s"))
                 try host.apus("exec", name, "--", "systemctl", "stop", "gaps")
                 try host.apus("delete", "\(name)/s")
@@ -102,6 +105,7 @@ struct Cases {
     private func cycles(_ name: String) throws -> (stop: [Double], start: [Double]) {
         var times: (stop: [Double], start: [Double]) = ([], [])
         for _ in 0..<rounds {
+            host.settle()
             times.stop.append(try host.time("stop", name, "--stateful"))
             times.start.append(try host.time("start", name))
         }
@@ -142,15 +146,14 @@ struct Cases {
     }
 
     private func manyContainers() throws -> [Figure] {
-        let fresh = memory(of: host.daemon.pid)
+        let fresh = Kernel.memory(of: host.daemon.pid)
         for number in 1...many { try host.apus("launch", small, "m\(number)") }
+        host.settle()
         let list = try repeated(rounds * 3) { try host.time("list") * 1000 }
-        poll(nil, 0, 2000)  // what the launches left to do
-        let before = processorTime(of: host.daemon.pid)
-        poll(nil, 0, 10_000)
-        let idle = (processorTime(of: host.daemon.pid) - before) / 10 * 100
-        let resident = memory(of: host.daemon.pid)
-        let shares = runtimes().map { share(of: $0) }
+        poll(nil, 0, 10_000)  // what launches and lists left to do
+        let (idle, seconds) = idling()
+        let resident = Kernel.memory(of: host.daemon.pid)
+        let shares = try host.runtimes().map { Kernel.family(of: $0).map(Kernel.share).reduce(0, +) }
         let names = try host.containers()
         let delete = try host.time(["delete", "--force"] + names)
         return [
@@ -160,39 +163,20 @@ struct Cases {
             Figure(
                 name: "apusd resident, \(many) running", values: [resident], unit: "MB", goal: 40,
                 peer: "82 MB"),
-            Figure(name: "apusd idle, \(many) running", values: [idle], unit: "% CPU", goal: 0.1, peer: ""),
+            Figure(
+                name: "apusd idle \(seconds) s, \(many) running", values: [idle], unit: "% CPU", goal: 0.1,
+                peer: ""),
             Figure(
                 name: "apus-runtime PSS, \(many) running", values: shares, unit: "MB", goal: 2,
                 peer: "15 MB (RSS)"),
         ]
     }
 
-    // MARK: what the kernel says
-
-    private func runtimes() -> [pid_t] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-        return names.compactMap { pid_t($0) }.filter { pid in
-            let words = (try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8)) ?? ""
-            return words.contains("apus-runtime") && words.contains(host.folder)
-        }
-    }
-
-    private func field(_ name: String, in path: String) -> Double {
-        let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
-        let line = text.split(separator: "\n").first { $0.hasPrefix(name + ":") } ?? ""
-        return (Double(line.filter(\.isNumber)) ?? .nan) / 1024
-    }
-
-    private func memory(of pid: pid_t) -> Double { field("VmRSS", in: "/proc/\(pid)/status") }
-
-    private func share(of pid: pid_t) -> Double { field("Pss", in: "/proc/\(pid)/smaps_rollup") }
-
-    private func processorTime(of pid: pid_t) -> Double {
-        let text = (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)) ?? ""
-        let fields = text.split(separator: " ")
-        guard fields.count > 14, let user = Double(fields[13]), let system = Double(fields[14]) else {
-            return .nan
-        }
-        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    /// The share of a processor the daemon uses while nobody asks it anything; long enough for the kernel's clock.
+    private func idling() -> (percent: Double, seconds: Int) {
+        let seconds = 60
+        let before = Kernel.processorTime(of: host.daemon.pid)
+        poll(nil, 0, Int32(seconds) * 1000)
+        return ((Kernel.processorTime(of: host.daemon.pid) - before) / Double(seconds) * 100, seconds)
     }
 }
