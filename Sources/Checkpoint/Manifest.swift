@@ -1,7 +1,8 @@
-import Crypto
+import Dispatch
 import FoundationEssentials
 import Glibc
 import LinuxSystem
+import Synchronization
 
 /// The SHA-256 sums of every file of a checkpoint, so that a restore never reads what somebody changed.
 struct Manifest: Codable, Equatable {
@@ -11,6 +12,8 @@ struct Manifest: Codable, Equatable {
     struct Entry: Codable, Equatable {
         var size: Int64
         var sha256: String
+        /// Set where the sum is that of the sums of pieces of this length.
+        var piece: Int64?
     }
 
     /// By path below the checkpoint's directory.
@@ -23,7 +26,7 @@ struct Manifest: Codable, Equatable {
             if let entry = known[path], try Self.size("\(directory)/\(path)") == entry.size {
                 files[path] = entry
             } else {
-                files[path] = try Self.sum("\(directory)/\(path)")
+                files[path] = try Self.sum("\(directory)/\(path)", piece: PieceSums.usualPiece)
             }
         }
     }
@@ -74,7 +77,7 @@ struct Manifest: Codable, Equatable {
             let same =
                 isMemory && depth == .allButMemory
                 ? try Self.size("\(directory)/\(path)") == entry.size
-                : try Self.sum("\(directory)/\(path)") == entry
+                : try Self.sum("\(directory)/\(path)", piece: entry.piece ?? .max) == entry
             guard same else {
                 throw CheckpointError(
                     .altered,
@@ -83,48 +86,21 @@ struct Manifest: Codable, Equatable {
         }
     }
 
-    private static func sum(_ path: String) throws -> Entry {
-        let file = try FileDescriptor.open(path, O_RDONLY | O_NOFOLLOW)
-        var summing = Summing()
-        while try summing.read(file) > 0 {}
-        return summing.entry()
-    }
-
-    /// A sum that is being made.
-    struct Summing {
-        private var hash = SHA256()
-        private var size: Int64 = 0
-        private var room = [UInt8](repeating: 0, count: 1 << 18)
-
-        /// Adds the next piece of a file; 0 at its end.
-        mutating func read(_ file: FileDescriptor) throws -> Int {
-            let count = try room.withUnsafeMutableBytes { buffer in
-                try check("read", "read an image") {
-                    Glibc.read(file.rawValue, buffer.baseAddress, buffer.count)
-                }
-            }
-            room.withUnsafeBytes {
-                hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: $0.prefix(count)))
-            }
-            size += Int64(count)
-            return count
+    private static func sum(_ path: String, piece: Int64) throws -> Entry {
+        let sums = PieceSums(try FileDescriptor.open(path, O_RDONLY | O_NOFOLLOW), piece: piece)
+        let failure = Mutex<(any Error)?>(nil)
+        let threads = try size(path) > piece ? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) : 1
+        DispatchQueue.concurrentPerform(iterations: threads) { _ in
+            do { try sums.work() } catch { failure.withLock { $0 = error } }
         }
-
-        /// The sum of what was read.
-        func entry() -> Entry {
-            Entry(size: size, sha256: hash.finalize().map { Manifest.hex($0) }.joined())
-        }
+        if let failure = failure.withLock({ $0 }) { throw failure }
+        return sums.entry
     }
 
     private static func size(_ path: String) throws -> Int64 {
         var information = stat()
         try check("lstat", "look at \(path)") { lstat(path, &information) }
         return Int64(information.st_size)
-    }
-
-    private static func hex(_ byte: UInt8) -> String {
-        let text = String(byte, radix: 16)
-        return text.count == 1 ? "0" + text : text
     }
 
     /// Every file below a directory, relative; anything but files and directories is refused.

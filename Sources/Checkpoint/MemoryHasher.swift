@@ -34,8 +34,7 @@ final class MemoryHasher: Sendable {
     }
 
     private func follow() throws -> [String: Manifest.Entry] {
-        // Not while CRIU wants the processor: the tasks stand still for CRIU, not for this.
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+        Self.giveWay()
         var sums: [String: Manifest.Entry] = [:]
         for number in 1... {
             let name = "images/pages-\(number).img"
@@ -50,15 +49,22 @@ final class MemoryHasher: Sendable {
 
     /// Reads a file until it is complete: when CRIU has begun the next one, or has ended.
     private func sum(_ name: String, next: String) throws -> Manifest.Entry {
-        let file = try FileDescriptor.open("\(directory)/\(name)", O_RDONLY | O_NOFOLLOW)
-        var summing = Manifest.Summing()
-        while true {
-            // Asked before reading: what is written up to then is read for certain.
-            let isComplete = stopped.load(ordering: .acquiring) || Files.exists(next)
-            if try summing.read(file) > 0 { continue }
-            if isComplete { return summing.entry() }
-            pause()
+        let sums = PieceSums(try FileDescriptor.open("\(directory)/\(name)", O_RDONLY | O_NOFOLLOW))
+        let isComplete = { @Sendable [self] in stopped.load(ordering: .acquiring) || Files.exists(next) }
+        // One more, for what CRIU leaves of the processors; both of them when it has ended.
+        let helper = try OwnThread.start { [self] in
+            Self.giveWay()
+            try sums.work(isComplete: isComplete, pause: pause)
         }
+        let own = Result { try sums.work(isComplete: isComplete, pause: pause) }
+        try helper.wait()
+        try own.get()
+        return sums.entry
+    }
+
+    /// Not while CRIU wants the processor: the tasks stand still for CRIU, not for this.
+    private static func giveWay() {
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
     }
 
     /// Waits for more: nobody announces it, but the end is.

@@ -96,37 +96,3 @@ struct NetworkSettings: Sendable {
         "flush", "stable_secret", "nf_log", "nf_conntrack_count", "base_reachable_time", "retrans_time",
     ]
 }
-
-/// Runs something in a thread that ends afterwards: what it changes for its thread ends with it.
-enum OwnThread {
-    /// Waits for the result.
-    static func run<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) throws -> Value {
-        let work = Work { Result(catching: body) }
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(work)
-        let code = pthread_create(
-            &thread, nil,
-            { argument in
-                if let argument { Unmanaged<AnyWork>.fromOpaque(argument).takeRetainedValue().run() }
-                return nil
-            }, context.toOpaque())
-        guard code == 0 else {
-            context.release()
-            throw SystemError(call: "pthread_create", errno: code, context: "make a thread")
-        }
-        pthread_join(thread, nil)
-        guard let result = work.result else {
-            throw SystemError(call: "pthread_join", errno: EIO, context: "get the result of a thread")
-        }
-        return try result.get()
-    }
-
-    private class AnyWork { func run() {} }
-
-    private final class Work<Value: Sendable>: AnyWork {
-        let body: () -> Result<Value, any Error>
-        var result: Result<Value, any Error>?
-        init(_ body: @escaping () -> Result<Value, any Error>) { self.body = body }
-        override func run() { result = body() }
-    }
-}

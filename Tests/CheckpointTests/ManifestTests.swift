@@ -38,6 +38,31 @@ import Testing
         }
     }
 
+    /// Large files are summed up in pieces, by all processors.
+    @Test(arguments: [0, 16 << 20, (40 << 20) - 1])
+    func aChangedByteOfMuchMemoryIsRefused(offset: Int) async throws {
+        try await withCheckpoint { directory in
+            let path = "\(directory)/images/pages-1.img"
+            #expect(truncate(path, 40 << 20) == 0)
+            try CheckpointStore.seal(directory)
+            try await CheckpointStore.verifyMemory(directory: directory)
+            let file = try FileDescriptor.open(path, O_WRONLY)
+            #expect(pwrite(file.rawValue, "x", 1, offset) == 1)
+            try CheckpointStore.check(directory)
+            await #expect(throws: CheckpointError.self) {
+                try await CheckpointStore.verifyMemory(directory: directory)
+            }
+        }
+    }
+
+    @Test func memoryThatEndsWithAPieceIsSummedUp() async throws {
+        try await withCheckpoint { directory in
+            #expect(truncate("\(directory)/images/pages-1.img", 32 << 20) == 0)
+            try CheckpointStore.seal(directory)
+            try await CheckpointStore.verifyMemory(directory: directory)
+        }
+    }
+
     @Test func memoryOfAnotherSizeIsRefusedAtOnce() async throws {
         try await withCheckpoint { directory in
             #expect(truncate("\(directory)/images/pages-1.img", 1) == 0)
