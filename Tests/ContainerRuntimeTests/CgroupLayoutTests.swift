@@ -74,8 +74,8 @@ struct CgroupLayoutTests {
         try host.add(
             directory,
             [
-                "cpuset.cpus": "", "cpu.max": "", "cpu.weight": "", "memory.max": "", "memory.swap.max": "",
-                "pids.max": "", "io.weight": "",
+                "cpuset.cpus": "", "cpu.max": "", "cpu.weight": "", "memory.max": "", "memory.high": "",
+                "memory.swap.max": "", "pids.max": "", "io.weight": "",
             ])
         let v2 = CgroupHierarchy(
             path: host.root + "/cg", controllers: ["cpuset", "cpu", "io", "memory", "pids"], isV2: true)
@@ -93,9 +93,14 @@ struct CgroupLayoutTests {
         #expect(try host.text(directory + "/cpu.max") == "20000 100000")
         #expect(try host.text(directory + "/cpu.weight") == "50")
         #expect(try host.text(directory + "/memory.max") == "1073741824")
+        #expect(try host.text(directory + "/memory.high") == "max")
         #expect(try host.text(directory + "/memory.swap.max") == "0")
         #expect(try host.text(directory + "/pids.max") == "100")
         #expect(try host.text(directory + "/io.weight") == "1000")
+        limits.memoryIsSoft = true
+        try cgroup.applyLimits(limits)
+        #expect(try host.text(directory + "/memory.max").hasPrefix("max"))
+        #expect(try host.text(directory + "/memory.high") == "1073741824")
     }
 
     @Test("Limits go to the files of v1, of cpuset in every cgroup")
@@ -108,7 +113,12 @@ struct CgroupLayoutTests {
         try host.add("/cpuset/a/c1.1", ["cpuset.cpus": ""])
         try host.add("/cpuset/a/c1.1/c", ["cpuset.cpus": ""])
         try host.add("/cpu/a/c1.1", ["cpu.cfs_period_us": "", "cpu.cfs_quota_us": "", "cpu.shares": ""])
-        try host.add("/memory/a/c1.1", ["memory.limit_in_bytes": "", "memory.usage_in_bytes": "5\n"])
+        try host.add(
+            "/memory/a/c1.1",
+            [
+                "memory.limit_in_bytes": "", "memory.soft_limit_in_bytes": "", "memory.swappiness": "",
+                "memory.usage_in_bytes": "5\n",
+            ])
         try host.add("/pids/a/c1.1", ["pids.max": "", "pids.current": "3\n"])
         let layout = CgroupLayout(hierarchies: ["cpuset", "cpu", "memory", "pids"].map(hierarchy))
         let cgroup = ContainerCgroup(layout: layout, name: "a/c1.1")
