@@ -20,6 +20,7 @@ struct Cases {
             ("launch", launch), ("exec", exec), ("stateful snapshot", snapshot),
             ("stop and start", stopAndStart),
             ("stop and start with 512 MiB", stopAndStartLarge), ("many containers", manyContainers),
+            ("btrfs", btrfs),
         ] as [(String, () throws -> [Figure])] {
             Output.progress(name)
             do {
@@ -178,5 +179,32 @@ struct Cases {
         let before = Kernel.processorTime(of: host.daemon.pid)
         poll(nil, 0, Int32(seconds) * 1000)
         return ((Kernel.processorTime(of: host.daemon.pid) - before) / Double(seconds) * 100, seconds)
+    }
+
+    /// On a pool of its own, in a file of the disk that the other figures are of.
+    private func btrfs() throws -> [Figure] {
+        try host.apus("storage", "create", "btrfs", "btrfs", "size=10GiB")
+        defer {
+            for name in (try? host.containers()) ?? [] { _ = try? host.apus("delete", name, "--force") }
+            _ = try? host.apus("storage", "delete", "btrfs")
+        }
+        try host.apus("init", image, "big", "-s", "btrfs")
+        let times = try repeated(rounds) {
+            let time = try host.time("launch", image, "c1", "-s", "btrfs")
+            try host.apus("delete", "c1", "--force")
+            return time
+        }
+        // A gigabyte of noise, below the root of the stopped container.
+        let file = "\(host.folder)/storage-pools/btrfs/containers/big/rootfs/root/noise"
+        try BenchHost.run(["dd", "if=/dev/urandom", "of=" + file, "bs=1M", "count=1024", "conv=fsync", "status=none"])
+        let copies = try repeated(rounds) {
+            let time = try host.time("copy", "big", "c2")
+            try host.apus("delete", "c2")
+            return time
+        }
+        return [
+            Figure(name: "btrfs: launch, image cached", values: times, unit: "s", goal: 0.25, peer: "1.05 s"),
+            Figure(name: "btrfs: copy of a 1 GiB container", values: copies, unit: "s", goal: 0.2, peer: "-"),
+        ]
     }
 }

@@ -89,7 +89,7 @@ public final class ServerInfo: Sendable {
         environment.serverVersion = ApusVersion.current
         environment.storage = Set(pools.list().map(\.driver)).sorted().joined(separator: " | ")
         environment.storageVersion = environment.storage.isEmpty ? "" : "1"
-        environment.storageSupportedDrivers = PoolDrivers.names.map {
+        environment.storageSupportedDrivers = PoolDrivers.available.map {
             StorageDriverInfo(name: $0, version: "1")
         }
         environment.apusCgroupLayout = context.layout.kind.rawValue

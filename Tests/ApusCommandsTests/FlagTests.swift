@@ -136,7 +136,9 @@ struct FlagTests {
     }
 
     @Test func adminInit() throws {
-        let preseed = try parse(AdminInit.self, "admin", "init", "--auto", "--storage-pool", "p").automatic
+        let automatic = try parse(AdminInit.self, "admin", "init", "--auto", "--storage-pool", "p")
+        let preseed = automatic.automatic(drivers: ["dir"])
+        #expect(automatic.automatic(drivers: ["btrfs", "dir"]).storagePools?.map(\.driver) == ["btrfs"])
         #expect(preseed.storagePools?.map(\.name) == ["p"])
         #expect(preseed.profiles?.first?.devices?["root"]?["pool"] == "p")
         #expect(throws: (any Error).self) { try Apus.parseAsRoot(["admin", "init"]) }

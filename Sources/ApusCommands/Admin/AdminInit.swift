@@ -28,8 +28,11 @@ package struct AdminInit: AsyncParsableCommand {
     @Flag(name: .long, help: "Print what is set up.")
     package var dump = false
 
-    @Option(help: ArgumentHelp("With --auto: the pool's driver.", valueName: "driver"))
-    package var storageBackend = "dir"
+    @Option(
+        help: ArgumentHelp(
+            "With --auto: the pool's driver. Without: btrfs where the daemon's machine has it, else dir.",
+            valueName: "driver"))
+    package var storageBackend: String?
 
     @Option(help: ArgumentHelp("With --auto: the pool's name.", valueName: "name"))
     package var storagePool = "default"
@@ -47,10 +50,12 @@ package struct AdminInit: AsyncParsableCommand {
         }
     }
 
-    /// What `--auto` sets up.
-    package var automatic: Preseed {
+    /// What `--auto` sets up with a daemon that has these storage drivers. A source is taken for a directory, unless
+    /// the driver is given.
+    package func automatic(drivers: [String]) -> Preseed {
+        let hasOwnFile = storageSource == nil && drivers.contains("btrfs")
         var preseed = Preseed()
-        var pool = Preseed.Pool(name: storagePool, driver: storageBackend)
+        var pool = Preseed.Pool(name: storagePool, driver: storageBackend ?? (hasOwnFile ? "btrfs" : "dir"))
         if let storageSource { pool.config = ["source": storageSource] }
         preseed.storagePools = [pool]
         var profile = Preseed.Profile(name: "default")
@@ -67,7 +72,8 @@ package struct AdminInit: AsyncParsableCommand {
             try await Preseed(yaml: try FileIO.standardInput()).apply(
                 to: session.client, keepingProfiles: false)
         } else {
-            try await automatic.apply(to: session.client, keepingProfiles: true)
+            let drivers = try await session.client.server().environment?.storageSupportedDrivers.map(\.name) ?? []
+            try await automatic(drivers: drivers).apply(to: session.client, keepingProfiles: true)
         }
     }
 }

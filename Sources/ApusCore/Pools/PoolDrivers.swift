@@ -8,6 +8,20 @@ enum PoolDrivers {
     /// The drivers there are.
     static let names = ["btrfs", "dir"]
 
+    /// Those that work on this machine.
+    static var available: [String] { names.filter { $0 != "btrfs" || hasBtrfs } }
+
+    /// Whether a pool can have a btrfs in a file of its own: by the kernel, and with the program that makes it.
+    private static let hasBtrfs: Bool = {
+        let loaded = (try? Files.text("/proc/filesystems"))?.contains("\tbtrfs\n") ?? false
+        let modules = "/lib/modules/\(Machine.names.release)/modules.dep"
+        guard loaded || (try? Files.text(modules))?.contains("/btrfs.ko") ?? false,
+            Files.exists("/dev/loop-control")
+        else { return false }
+        let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/sbin:/usr/bin:/sbin:/bin"
+        return path.split(separator: ":").contains { access("\($0)/mkfs.btrfs", X_OK) == 0 }
+    }()
+
     /// A file of a pool's own is never smaller.
     static let smallestFile: Int64 = 256 << 20
 
@@ -78,15 +92,16 @@ enum PoolDrivers {
         pool.config["size"] = pool.config["size"] ?? text(size)
     }
 
-    /// A fifth of what is free, at least 5 and at most 30 GiB.
+    /// A fifth of what is free, at least 5 and at most 30 GiB; but no more than there is.
     private static func defaultSize(_ path: String) -> Int64 {
         var figures = statvfs()
         guard statvfs(path, &figures) == 0 else { return 5 << 30 }
         let free = Int64(figures.f_bavail) * Int64(figures.f_frsize)
-        return max(5 << 30, min(30 << 30, free / 5 / (1 << 30) * (1 << 30)))
+        let wanted = max(5 << 30, min(30 << 30, free / 5))
+        return max(smallestFile, (min(wanted, free) >> 20) << 20)
     }
 
-    private static func text(_ bytes: Int64) -> String { "\(bytes >> 30)GiB" }
+    private static func text(_ bytes: Int64) -> String { "\(bytes >> 20)MiB" }
 
     static func isBlockDevice(_ path: String) -> Bool {
         var status = stat()

@@ -27,7 +27,8 @@ final class TestHost: @unchecked Sendable {
         chmod(base, 0o711)
         do {
             try startDaemon()
-            try apus("admin", "init", "--auto")
+            // Pools on btrfs have tests of their own.
+            try apus("admin", "init", "--auto", "--storage-backend", "dir")
         } catch {
             let said = text(of: log).suffix(3000)
             tearDown()
