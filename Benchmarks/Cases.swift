@@ -196,7 +196,9 @@ struct Cases {
         }
         // A gigabyte of noise, below the root of the stopped container.
         let file = "\(host.folder)/storage-pools/btrfs/containers/big/rootfs/root/noise"
-        try BenchHost.run(["dd", "if=/dev/urandom", "of=" + file, "bs=1M", "count=1024", "conv=fsync", "status=none"])
+        try BenchHost.run([
+            "dd", "if=/dev/urandom", "of=" + file, "bs=1M", "count=1024", "conv=fsync", "status=none",
+        ])
         let copies = try repeated(rounds) {
             let time = try host.time("copy", "big", "c2")
             try host.apus("delete", "c2")

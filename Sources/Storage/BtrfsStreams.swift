@@ -50,7 +50,9 @@ extension BtrfsDriver: VolumeStreams {
                 }
                 let received = place.directory + "/" + name
                 try Subvolume.setReadOnly(received, false)
-                if received != place.volume { try posix(Glibc.rename(received, place.volume), "rename", received) }
+                if received != place.volume {
+                    try posix(Glibc.rename(received, place.volume), "rename", received)
+                }
                 try install(place, as: volume)
             }
         } catch {
@@ -59,7 +61,9 @@ extension BtrfsDriver: VolumeStreams {
         }
     }
 
-    private func run(_ arguments: [String], _ descriptors: [Int32: FileDescriptor], _ action: String) async throws {
+    private func run(_ arguments: [String], _ descriptors: [Int32: FileDescriptor], _ action: String)
+        async throws
+    {
         let errors = try FileDescriptor.memory(named: "errors")
         let fds = descriptors.merging([2: errors]) { own, _ in own }
         let child = try Spawn(["btrfs"] + arguments, fds: fds, directory: "/").start()

@@ -50,7 +50,10 @@ extension Integration {
                 try withContainer(.busybox, "-s", pool) { host, name in
                     try limit(name, pool, "20MiB", on: host)
                     let full = try host.apus(
-                        ["exec", name, "--", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=40", "conv=fsync"],
+                        [
+                            "exec", name, "--", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=40",
+                            "conv=fsync",
+                        ],
                         expecting: nil)
                     #expect(full.code != 0)
                     try limit(name, pool, "100MiB", on: host)
@@ -82,7 +85,10 @@ extension Integration {
                 let used = try host.apus("storage", "volume", "delete", "default", "data", expecting: nil)
                 #expect(used.code != 0 && used.complaint.contains(name), "\(used)")
                 try host.exec(name, "sh", "-c", "echo inside > /srv/data/note")
-                try patch(name, #"{"devices":{"shown":{"type":"disk","source":"\#(path)","path":"/mnt/shown","readonly":"true"}}}"#, on: host)
+                try patch(
+                    name,
+                    #"{"devices":{"shown":{"type":"disk","source":"\#(path)","path":"/mnt/shown","readonly":"true"}}}"#,
+                    on: host)
                 #expect(try host.exec(name, "cat", "/mnt/shown/file") == "outside")
                 try host.exec(name, "sh", "-c", "! echo x > /mnt/shown/new")
                 // What is open in there stays open across a restore, and keeps the volume from being taken away.
@@ -101,7 +107,8 @@ extension Integration {
                 try host.apus("stop", name, "--stateful")
                 try host.apus("start", name)
                 #expect(try host.exec(name, "cat", "/srv/data/note", "/mnt/shown/file") == "inside\noutside")
-                let busy = try host.apus("storage", "volume", "detach", "default", "data", name, expecting: nil)
+                let busy = try host.apus(
+                    "storage", "volume", "detach", "default", "data", name, expecting: nil)
                 #expect(busy.code != 0 && busy.complaint.contains("use"), "\(busy)")
                 try host.exec(name, "systemctl", "stop", "writer")
                 try host.apus("storage", "volume", "detach", "default", "data", name)
@@ -129,7 +136,10 @@ extension Integration {
             try host.apus("init", try host.image(.busybox), name)
             defer { _ = try? host.apus("delete", name, expecting: nil) }
             let outcome = try host.apus(
-                ["query", "-X", "PATCH", "--wait", "-d", #"{"devices":{"x":\#(device)}}"#, "/1.0/instances/\(name)"],
+                [
+                    "query", "-X", "PATCH", "--wait", "-d", #"{"devices":{"x":\#(device)}}"#,
+                    "/1.0/instances/\(name)",
+                ],
                 expecting: nil)
             #expect(outcome.code != 0 && outcome.complaint.contains(words), "\(device): \(outcome)")
             #expect(try host.query("/1.0/instances/\(name)")["devices"]["x"]["type"].string == nil)

@@ -163,7 +163,9 @@ struct BtrfsTests {
         }
     }
 
-    @Test("A volume comes out of a stream as it went in; a later one as what has changed") func streams() async throws {
+    @Test("A volume comes out of a stream as it went in; a later one as what has changed") func streams()
+        async throws
+    {
         try await Btrfs.with { driver in
             func snapshot(_ name: String) async throws -> Volume {
                 try await driver.beginSnapshot(of: "c1", named: name).finish()
@@ -190,7 +192,9 @@ struct BtrfsTests {
             let nonsense = try FileDescriptor.memory(named: "stream")
             try nonsense.write("nonsense")
             lseek(nonsense.rawValue, 0, SEEK_SET)
-            await #expect(throws: StorageError.self) { try await driver.receive(.container("c3"), from: nonsense) }
+            await #expect(throws: StorageError.self) {
+                try await driver.receive(.container("c3"), from: nonsense)
+            }
             await driver.settle()
             #expect(try Files.names(in: driver.poolPath + "/staging").isEmpty)
         }

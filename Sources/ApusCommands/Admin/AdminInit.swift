@@ -72,7 +72,8 @@ package struct AdminInit: AsyncParsableCommand {
             try await Preseed(yaml: try FileIO.standardInput()).apply(
                 to: session.client, keepingProfiles: false)
         } else {
-            let drivers = try await session.client.server().environment?.storageSupportedDrivers.map(\.name) ?? []
+            let drivers =
+                try await session.client.server().environment?.storageSupportedDrivers.map(\.name) ?? []
             try await automatic(drivers: drivers).apply(to: session.client, keepingProfiles: true)
         }
     }
