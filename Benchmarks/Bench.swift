@@ -34,7 +34,9 @@ struct Bench: ParsableCommand {
         let method =
             "Each round began when all that was written before had reached the disk (sync). \(quiet); "
             + "\(Self.percent(Kernel.load(seconds: 5))) after the end."
-        let heading = ["", "## \(Self.today()), commit \(commit())", "", machine(), method, ""]
+        let heading = [
+            "", "## \(Self.today()), commit \(commit())", "", machine(try host.poolDriver()), method, "",
+        ]
         let lines = heading + table(figures)
         for line in lines { Output.line(line) }
         if let record {
@@ -87,7 +89,7 @@ struct Bench: ParsableCommand {
         (try? BenchHost.run(["git", "describe", "--always", "--dirty"])) ?? "unknown"
     }
 
-    private func machine() -> String {
+    private func machine(_ pool: String) -> String {
         let processors = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
         let model =
             processors.split(separator: "\n").first { $0.hasPrefix("model name") }?
@@ -95,6 +97,6 @@ struct Bench: ParsableCommand {
         let kernel = (try? BenchHost.run(["uname", "-r"])) ?? ""
         let files = (try? BenchHost.run(["stat", "-f", "-c", "%T", "/var/tmp"])) ?? ""
         return
-            "\(ProcessInfo.processInfo.activeProcessorCount) × \(model), Linux \(kernel), \(files)."
+            "\(ProcessInfo.processInfo.activeProcessorCount) × \(model), Linux \(kernel), a \(pool) pool on \(files)."
     }
 }

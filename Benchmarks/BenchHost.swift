@@ -42,6 +42,14 @@ final class BenchHost {
         try apus("list", "--format", "csv", "-c", "n").split(separator: "\n").map(String.init)
     }
 
+    /// How the pool keeps its files: `dir`, `btrfs`.
+    func poolDriver() throws -> String {
+        let answer = try apus("query", "/1.0/storage-pools/default")
+        return try JSONDecoder().decode(Pool.self, from: Data(answer.utf8)).driver
+    }
+
+    private struct Pool: Decodable { let driver: String }
+
     /// The process beside each running container.
     func runtimes() throws -> [pid_t] {
         try containers().compactMap { name in

@@ -195,5 +195,4 @@ void apus_error_text(int code, char *room, size_t length) {
 void apus_heap_stay_small(void) {
     (void)mallopt(M_MMAP_THRESHOLD, 64 << 10);
     (void)mallopt(M_TRIM_THRESHOLD, 128 << 10);
-    (void)mallopt(M_ARENA_MAX, 2);
 }

@@ -155,7 +155,7 @@ int apus_setresgid(uint32_t gid);
 char **apus_environment(void);
 void apus_error_text(int code, char *room, size_t length);
 
-// ---- The heap. Large blocks go back to the kernel when they are freed; few arenas for many threads.
+// ---- The heap. Large blocks go back to the kernel when they are freed.
 void apus_heap_stay_small(void);
 
 // ---- Devices.
