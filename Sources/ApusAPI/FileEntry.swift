@@ -24,4 +24,6 @@ public enum ImageHeader {
     public static let isPublic = "X-LXD-public"
     /// The fingerprint that the sender expects.
     public static let fingerprint = "X-LXD-fingerprint"
+    /// With a list of a server's images: certificates in PEM that it is trusted by, URL-encoded.
+    public static let certificate = "X-Apus-certificate"
 }

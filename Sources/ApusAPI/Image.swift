@@ -112,23 +112,46 @@ public struct ImagePut: Codable, Sendable, Equatable {
     public init() {}
 }
 
+/// What `PATCH /1.0/images/<fingerprint>` takes: what is not given stays.
+public struct ImagePatch: Codable, Sendable, Equatable {
+    /// Properties to set; an empty value takes one away.
+    public var properties: [String: String]?
+    /// Whether untrusted clients may have it.
+    public var `public`: Bool?
+    /// Whether it is kept up to date by itself.
+    public var autoUpdate: Bool?
+
+    enum CodingKeys: String, CodingKey {
+        case properties
+        case `public` = "public"
+        case autoUpdate = "auto_update"
+    }
+
+    /// Nothing to change.
+    public init() {}
+}
+
 /// Where an image is to come from, or came from.
 public struct ImageSource: Codable, Sendable, Equatable {
-    /// "image".
+    /// "image"; to publish "container", "instance" or "snapshot".
     @Defaulted public var type: String
+    /// The container, or "container/snapshot", to publish.
+    @Defaulted public var name: String
     /// "pull".
     @Defaulted public var mode: String
     /// Who has it.
     @Defaulted public var server: String
-    /// "debian" to build it here.
+    /// "simplestreams" for an image server, "debian" to build it here.
     @Defaulted public var `protocol`: String
+    /// Certificates in PEM that the server is trusted by, beside those of the system.
+    @Defaulted public var certificate: String
     /// Its name there.
     @Defaulted public var alias: String
     /// Its fingerprint there.
     @Defaulted public var fingerprint: String
 
     enum CodingKeys: String, CodingKey {
-        case type, mode, server, alias, fingerprint
+        case type, name, mode, server, alias, fingerprint, certificate
         case `protocol` = "protocol"
     }
 
@@ -146,12 +169,18 @@ public struct ImagesPost: Codable, Sendable, Equatable {
     @Defaulted public var properties: [String: String]
     /// Whether untrusted clients may have it.
     @Defaulted public var `public`: Bool
+    /// Whether it is kept up to date by itself.
+    @Defaulted public var autoUpdate: Bool
+    /// How a published image is compressed; empty for what the daemon is set to.
+    @Defaulted public var compressionAlgorithm: String
     /// Build it again even if it is in the store already.
     @Defaulted public var apusRefresh: Bool
 
     enum CodingKeys: String, CodingKey {
         case source, aliases, properties
         case `public` = "public"
+        case autoUpdate = "auto_update"
+        case compressionAlgorithm = "compression_algorithm"
         case apusRefresh = "apus_refresh"
     }
 

@@ -179,8 +179,11 @@ public struct InstanceSource: Codable, Sendable, Equatable {
     @Defaulted public var fingerprint: String
     /// Who has the image, if not this daemon.
     @Defaulted public var server: String
-    /// How to get it from there: empty for this daemon's own store, "debian" to build it here.
+    /// How to get it from there: empty for this daemon's own store, "simplestreams" from an image server, "debian" to
+    /// build it here.
     @Defaulted public var `protocol`: String
+    /// Certificates in PEM that the server is trusted by, beside those of the system.
+    @Defaulted public var certificate: String
     /// "pull" or empty.
     @Defaulted public var mode: String
     /// The container or "container/snapshot" to copy, with type "copy".
@@ -191,7 +194,7 @@ public struct InstanceSource: Codable, Sendable, Equatable {
     @Defaulted public var instanceOnly: Bool
 
     enum CodingKeys: String, CodingKey {
-        case type, alias, fingerprint, server, mode, source
+        case type, alias, fingerprint, server, mode, source, certificate
         case `protocol` = "protocol"
         case containerOnly = "container_only"
         case instanceOnly = "instance_only"

@@ -8,6 +8,8 @@ public struct ImageDownload: Sendable {
     public let filename: String?
     /// Its size; nil if the daemon does not say.
     public let size: Int64?
+    /// What separates the parts, if the image is in two files; nil if it is in one.
+    public let boundary: String?
 }
 
 extension Client {
@@ -49,13 +51,33 @@ extension Client {
         var headers: HTTPHeaders = ["Content-Type": "application/octet-stream"]
         headers.add(name: ImageHeader.filename, value: filename)
         headers.add(name: ImageHeader.isPublic, value: String(isPublic))
-        if !properties.isEmpty {
-            let pairs = properties.sorted { $0.key < $1.key }
-                .map { "\($0.key.percentEncoded)=\($0.value.percentEncoded)" }
-            headers.add(name: ImageHeader.properties, value: pairs.joined(separator: "&"))
-        }
+        if !properties.isEmpty { headers.add(name: ImageHeader.properties, value: Self.encoded(properties)) }
         return try Self.metadata(
             of: try await perform(Request(.POST, "/1.0/images", headers: headers, body: .stream(next))))
+    }
+
+    /// Sends an image in two files: the metadata, and the root file system.
+    public func importSplitImage(
+        metadata: (name: String, next: @Sendable () async throws -> ByteBuffer?),
+        rootfs: (name: String, next: @Sendable () async throws -> ByteBuffer?),
+        properties: [String: String] = [:], isPublic: Bool = false
+    ) async throws -> ApusAPI.Operation {
+        let boundary = "apus-\(UInt64.random(in: .min ... .max))-\(UInt64.random(in: .min ... .max))"
+        var headers: HTTPHeaders = ["Content-Type": "multipart/form-data; boundary=\(boundary)"]
+        headers.add(name: ImageHeader.filename, value: metadata.name)
+        headers.add(name: ImageHeader.isPublic, value: String(isPublic))
+        if !properties.isEmpty { headers.add(name: ImageHeader.properties, value: Self.encoded(properties)) }
+        let form = MultipartForm(
+            boundary: boundary,
+            parts: [("metadata", metadata.name, metadata.next), ("rootfs", rootfs.name, rootfs.next)])
+        return try Self.metadata(
+            of: try await perform(
+                Request(.POST, "/1.0/images", headers: headers, body: .stream { try await form.next() })))
+    }
+
+    private static func encoded(_ properties: [String: String]) -> String {
+        properties.sorted { $0.key < $1.key }
+            .map { "\($0.key.percentEncoded)=\($0.value.percentEncoded)" }.joined(separator: "&")
     }
 
     /// Fetches an image file: its name and size first, then its bytes as they arrive.
@@ -66,7 +88,8 @@ extension Client {
         try await stream(Request(.GET, "/1.0/images/\(fingerprint.percentEncoded)/export")) { head, body in
             let download = ImageDownload(
                 filename: Self.filename(inDisposition: head.headers.first(name: "Content-Disposition")),
-                size: head.headers.first(name: "Content-Length").flatMap { Int64($0) })
+                size: head.headers.first(name: "Content-Length").flatMap { Int64($0) },
+                boundary: MultipartParser.boundary(in: head.headers.first(name: "Content-Type") ?? ""))
             return try await consume(download, body)
         }
     }
@@ -79,6 +102,26 @@ extension Client {
     /// Gives an image a name.
     public func createImageAlias(_ alias: ImageAlias) async throws {
         try await send(.POST, "/1.0/images/aliases", alias)
+    }
+
+    /// Changes a name of an image.
+    public func renameImageAlias(_ name: String, to newName: String) async throws {
+        try await send(.POST, "/1.0/images/aliases/\(name.percentEncoded)", InstancePost(name: newName))
+    }
+
+    /// Has the daemon fetch the newest version of an image.
+    public func refreshImage(_ fingerprint: String) async throws -> ApusAPI.Operation {
+        try await begin(.POST, "/1.0/images/\(fingerprint.percentEncoded)/refresh")
+    }
+
+    /// The images that an image server offers, as the daemon sees them.
+    public func remoteImages(of server: String, certificate: String) async throws -> [Image] {
+        var request = Request(
+            .GET, "/1.0/images", query: [("recursion", "1"), ("apus_server", server)])
+        if !certificate.isEmpty {
+            request.headers.add(name: ImageHeader.certificate, value: certificate.percentEncoded)
+        }
+        return try Self.metadata(of: try await perform(request))
     }
 
     /// Takes a name from its image.

@@ -36,7 +36,8 @@ public struct Apus: AsyncParsableCommand {
             CommandGroup(
                 name: "Image and configuration",
                 subcommands: [
-                    ImageCommand.self, ConfigCommand.self, ProfileCommand.self, StorageCommand.self,
+                    ImageCommand.self, Publish.self, RemoteCommand.self, ConfigCommand.self,
+                    ProfileCommand.self, StorageCommand.self,
                 ]),
             CommandGroup(
                 name: "Daemon",

@@ -1,4 +1,4 @@
-import ApusAPI
+public import ApusAPI
 import ContainerRuntime
 import Glibc
 import LinuxSystem
@@ -57,7 +57,8 @@ public final class Daemon: Sendable {
         let store = try Store(path: directory.database)
         try store.checkIntegrity()
         context = ServiceContext(
-            directory: directory, daemonID: try Self.daemonID(directory), store: store, events: events,
+            directory: directory, daemonID: try Self.daemonID(directory), store: store,
+            config: try ServerConfig(store: store), events: events,
             operations: operations, locks: InstanceLocks(), logger: logger,
             launcher: RuntimeLauncher(program: configuration.runtime), layout: try CgroupLayout.current(),
             checkpoints: CheckpointEngine(version: ApusVersion.current))
@@ -69,7 +70,7 @@ public final class Daemon: Sendable {
             context: context, pools: pools, profiles: profiles, images: images,
             idmapPool: IDMapAllocator.hostPool())
         files = FileService(context: context, containers: containers)
-        info = try ServerInfo(context: context, pools: pools)
+        info = ServerInfo(context: context, pools: pools)
     }
 
     /// Finds out what became of the containers since the daemon last ran, and starts those that are to run.
@@ -79,8 +80,16 @@ public final class Daemon: Sendable {
         await containers.recover()
         try? context.store.setServerValue("boot_id", bootID)
         await containers.autostart(freshBoot: former != nil && former != bootID)
+        await images.reschedule()
         await context.checkpoints.warm()
         ready.happen()
+    }
+
+    /// Changes the daemon's own keys.
+    /// - Parameter merge: whether keys that are not given stay as they are; an empty value unsets.
+    public func update(config: ConfigMap, merge: Bool, ifMatch: String?) async throws {
+        try info.update(config, merge: merge, ifMatch: ifMatch)
+        await images.reschedule()
     }
 
     /// Waits until `recover` is done.

@@ -16,29 +16,23 @@ public final class ServerInfo: Sendable {
         "event_lifecycle", "instances", "instance_get_full",
         "storage", "storage_images_delete", "storage_api_volume_rename", "storage_btrfs_mount_options",
         "storage_volatile_initial_source",
-        "apus_image_debian", "apus_checkpoint", "apus_progress", "apus_start_stateless",
+        "container_only_migration", "image_compression_algorithm", "image_force_refresh",
+        "apus_image_debian", "apus_image_remotes", "apus_checkpoint", "apus_progress", "apus_start_stateless",
     ]
 
     private let context: ServiceContext
     private let pools: PoolService
-    private let config = Mutex<ConfigMap>([:])
-    /// Held from the comparison of a tag to the end of the change.
-    private let changing = Mutex(())
     private let criuVersion = Mutex<String?>(nil)
 
-    init(context: ServiceContext, pools: PoolService) throws {
+    init(context: ServiceContext, pools: PoolService) {
         self.context = context
         self.pools = pools
-        if let json = try context.store.serverValue("config") {
-            let stored = try Store.value(ConfigMap.self, json)
-            config.withLock { $0 = stored }
-        }
     }
 
     /// The daemon, as `GET /1.0` shows it.
     public func server() -> Server {
         var server = Server()
-        server.config = config.withLock { $0 }
+        server.config = context.config.all
         server.apiExtensions = Self.extensions
         server.auth = "trusted"
         server.authMethods = ["tls"]
@@ -47,24 +41,11 @@ public final class ServerInfo: Sendable {
     }
 
     /// The tag of the daemon's own keys.
-    public func etag() throws -> String { try ETag.of(config.withLock { $0 }) }
+    public func etag() throws -> String { try context.config.etag() }
 
     /// Changes the daemon's own keys.
-    /// - Parameter merge: whether keys that are not given stay as they are; an empty value unsets.
-    public func update(_ new: ConfigMap, merge: Bool, ifMatch: String?) throws {
-        try changing.withLock { _ in try updateNow(new, merge: merge, ifMatch: ifMatch) }
-    }
-
-    private func updateNow(_ new: ConfigMap, merge: Bool, ifMatch: String?) throws {
-        try ETag.check(ifMatch, against: try etag())
-        for key in new.keys where !key.hasPrefix("user.") || key == "user." {
-            throw ServiceError.badRequest(
-                "Unknown server configuration key: \"\(key)\"; this version has user.*")
-        }
-        let old = config.withLock { $0 }
-        let changed = (merge ? old.merging(new) { _, given in given } : new).filter { !$0.value.isEmpty }
-        try context.store.setServerValue("config", try Store.json(changed))
-        config.withLock { $0 = changed }
+    func update(_ new: ConfigMap, merge: Bool, ifMatch: String?) throws {
+        try context.config.update(new, merge: merge, ifMatch: ifMatch)
         context.events.lifecycle("config-updated", "/1.0")
     }
 

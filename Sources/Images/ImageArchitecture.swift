@@ -18,6 +18,11 @@ public enum ImageArchitecture {
     /// This machine's, as Debian calls it.
     public static var debian: String { debianNames[current] ?? current }
 
+    /// The kernel's name of an architecture that may be given by Debian's.
+    public static func kernelName(of name: String) -> String {
+        debianNames.first { $0.value == name }?.key ?? name
+    }
+
     /// Whether this machine runs programs of an architecture.
     public static func isSupported(_ name: String) -> Bool {
         var names = [current, debian]

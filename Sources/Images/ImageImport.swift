@@ -14,6 +14,7 @@ public final class ImageImport: Sendable {
         var file: FileDescriptor?
         var hash = SHA256()
         var size: UInt64 = 0
+        var hasRoot = false
         var hasEnded = false
     }
 
@@ -42,6 +43,21 @@ public final class ImageImport: Sendable {
     }
 
     deinit { cancel() }
+
+    /// Ends the first file; what is written from here on is the root file system of a split image.
+    public func beginRoot() throws {
+        try state.withLock { state in
+            guard let file = state.file, !state.hasEnded, !state.hasRoot else {
+                throw ImageError(.invalid, "an image has at most two files")
+            }
+            if fsync(file.rawValue) != 0 { throw Self.writeError(errno, directory: store.directory) }
+            file.close()
+            state.hasRoot = true
+            state.file = try FileDescriptor.open(rootPath, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+        }
+    }
+
+    private var rootPath: String { path + ImageStore.rootSuffix }
 
     /// Adds bytes. Blocks for the time of one write to the page cache.
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
@@ -74,7 +90,9 @@ public final class ImageImport: Sendable {
                 )
             }
             let wasThere = store.exists(actual)
-            let metadata = try await ImageArchive.inspect(path, limits: store.limits)
+            let isSplit = state.withLock { $0.hasRoot }
+            let metadata = try await ImageArchive.inspect(
+                path, root: isSplit ? rootPath : nil, limits: store.limits)
             guard ImageArchitecture.isSupported(metadata.architecture) else {
                 throw ImageError(
                     .invalid,
@@ -85,6 +103,10 @@ public final class ImageImport: Sendable {
             if wasThere {
                 cancel()
             } else {
+                // The first file makes the image be there: it comes last.
+                if isSplit, rename(rootPath, store.rootPath(of: actual)) != 0 {
+                    throw Self.writeError(errno, directory: store.directory)
+                }
                 if rename(path, place) != 0 { throw Self.writeError(errno, directory: store.directory) }
                 state.withLock { $0.hasEnded = true }
             }
@@ -100,7 +122,10 @@ public final class ImageImport: Sendable {
     public func cancel() {
         state.withLock { state in
             state.file?.close()
-            if !state.hasEnded { unlink(path) }
+            if !state.hasEnded {
+                unlink(path)
+                if state.hasRoot { unlink(rootPath) }
+            }
             state.hasEnded = true
         }
     }

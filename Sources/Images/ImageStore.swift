@@ -42,6 +42,20 @@ public struct ImageStore: Sendable {
     /// The file of an image, whether it is there or not.
     public func path(of fingerprint: String) -> String { "\(directory)/\(fingerprint)" }
 
+    /// What the name of a split image's second file ends in.
+    static let rootSuffix = ".rootfs"
+
+    /// The second file of a split image, whether it is there or not.
+    public func rootPath(of fingerprint: String) -> String { path(of: fingerprint) + Self.rootSuffix }
+
+    /// Whether an image is in two files.
+    public func isSplit(_ fingerprint: String) -> Bool { Files.exists(rootPath(of: fingerprint)) }
+
+    /// The second file of an image, if it has one.
+    private func root(of fingerprint: String) -> String? {
+        isSplit(fingerprint) ? rootPath(of: fingerprint) : nil
+    }
+
     /// Whether the store has an image.
     public func exists(_ fingerprint: String) -> Bool {
         Self.isFingerprint(fingerprint) && Files.exists(path(of: fingerprint))
@@ -88,7 +102,8 @@ public struct ImageStore: Sendable {
     /// What an image says of itself. Reads the file up to its `metadata.yaml`, or to the end.
     public func metadata(of fingerprint: String) async throws -> ImageMetadata {
         try requireImage(fingerprint)
-        return try await ImageArchive.inspect(path(of: fingerprint), limits: limits)
+        return try await ImageArchive.inspect(
+            path(of: fingerprint), root: root(of: fingerprint), limits: limits)
     }
 
     /// Copies an image's file out of the store. The file must not exist yet.
@@ -104,6 +119,22 @@ public struct ImageStore: Sendable {
         }
     }
 
+    /// Takes over a file that was made here and need not be read again to be believed.
+    public func adopt(_ path: String, metadata: ImageMetadata) async throws -> StoredImage {
+        let (fingerprint, size) = try await Blocking.run { try Fingerprint.ofFile(path) }
+        let (wasThere, place) = (exists(fingerprint), self.path(of: fingerprint))
+        if wasThere {
+            unlink(path)
+        } else {
+            chmod(path, 0o600)
+            if rename(path, place) != 0 {
+                throw ImageError(.system, "cannot keep the image: \(SystemError.reason(errno))")
+            }
+        }
+        return StoredImage(
+            fingerprint: fingerprint, size: size, path: place, metadata: metadata, wasThere: wasThere)
+    }
+
     /// Removes an image's file.
     public func delete(_ fingerprint: String) async throws {
         try requireImage(fingerprint)
@@ -111,6 +142,7 @@ public struct ImageStore: Sendable {
             throw ImageError(
                 .system, "cannot delete image \(fingerprint.prefix(12)): \(SystemError.reason(errno))")
         }
+        unlink(rootPath(of: fingerprint))
     }
 
     /// Unpacks an image into an empty directory: `rootfs`, `metadata.yaml` and `templates` are made in it.
@@ -119,7 +151,8 @@ public struct ImageStore: Sendable {
     ) async throws -> UnpackReport {
         try requireImage(fingerprint)
         return try await ImageArchive.unpack(
-            path(of: fingerprint), into: directory, limits: limits, progress: progress)
+            path(of: fingerprint), root: root(of: fingerprint), into: directory, limits: limits,
+            progress: progress)
     }
 
     /// Whether a text is a whole fingerprint.

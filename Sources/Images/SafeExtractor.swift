@@ -11,6 +11,10 @@ final class SafeExtractor {
     private let image: String
     private let root: FileDescriptor
     private let limits: UnpackLimits
+    /// What the names in the tarball are below of: "rootfs/" for one that holds nothing else.
+    private let prefix: String
+    /// Leaves out what is not wanted, such as a root file system beside the metadata of a split image.
+    private let isWanted: (EntryPath) -> Bool
     private let isRoot = geteuid() == 0
     /// The directories from the root to where the last entry was made, still open.
     private var stack: [(name: String, directory: FileDescriptor)] = []
@@ -19,16 +23,21 @@ final class SafeExtractor {
     private(set) var report = UnpackReport()
 
     /// Extracts into an empty directory.
-    init(into directory: String, image: String, limits: UnpackLimits) throws {
+    init(
+        into directory: String, image: String, limits: UnpackLimits, prefix: String = "",
+        isWanted: @escaping (EntryPath) -> Bool = { _ in true }
+    ) throws {
         self.image = image
+        self.prefix = prefix
+        self.isWanted = isWanted
         root = try FileDescriptor.open(directory, O_RDONLY | O_DIRECTORY)
         self.limits = try Self.limit(limits, root: root)
     }
 
     /// Makes one entry.
     func extract(_ entry: TarEntry, from reader: TarReader) throws {
-        let path = try EntryPath(entry.path, of: image)
-        guard path.isOfImage else {
+        let path = try EntryPath(prefix + entry.path, of: image)
+        guard path.isOfImage, isWanted(path) else {
             if !path.components.isEmpty { report.note("\(path.text): not part of an image, left out") }
             return
         }
@@ -38,7 +47,7 @@ final class SafeExtractor {
         }
         try requireShape(path, entry)
         if let target = entry.hardLink {
-            try makeHardLink(path, to: EntryPath(target, of: image))
+            try makeHardLink(path, to: EntryPath(prefix + target, of: image))
             return
         }
         let attributes = try EntryAttributes(entry, path: path, image: image, report: &report)

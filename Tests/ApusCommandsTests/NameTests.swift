@@ -41,12 +41,14 @@ struct NameTests {
 
     @Test(arguments: [
         ("debian:12", ImageName.debian("12")), ("debian:bookworm", .debian("bookworm")),
-        ("debian:13", .debian("13")), ("busybox", .local("busybox")), ("local:busybox", .local("busybox")),
+        ("debian:13", .debian("13")), ("images:alpine/edge", .server("images", "alpine/edge")),
+        ("busybox", .local("busybox")), ("local:busybox", .local("busybox")),
     ])
     func images(text: String, image: ImageName) throws { #expect(try ImageName(text) == image) }
 
     @Test func imagesFromElsewhere() {
-        #expect(throws: Failure.self) { try ImageName("ubuntu:24.04") }
+        #expect(throws: Failure.self) { try Remotes().imageServer("nowhere") }
+        #expect(throws: Failure.self) { try Remotes().imageServer("local") }
         #expect(throws: Failure.self) { try ImageName("debian:") }
         #expect(throws: Failure.self) { try ImageName("") }
     }

@@ -6,7 +6,8 @@ package import ArgumentParser
 package struct CreateOptions: ParsableArguments {
     @Argument(
         help: ArgumentHelp(
-            "The image: an alias or fingerprint of the daemon's store, or debian:RELEASE.", valueName: "image"
+            "The image: an alias or fingerprint of the daemon's store, debian:RELEASE, or REMOTE:IMAGE.",
+            valueName: "image"
         ),
         completion: .images)
     package var image: String
@@ -61,7 +62,7 @@ package struct CreateOptions: ParsableArguments {
 
     /// Creates the container and gives its name.
     func create(in session: Session) async throws -> String {
-        let post = try request(source: try await source(session.client))
+        let post = try request(source: try await ImageName(image).instanceSource(session.client))
         session.output.announce(post.name.isEmpty ? "Creating the container" : "Creating \(post.name)")
         let operation = try await session.client.createInstance(post)
         let name = post.name.isEmpty ? operation.instanceName : post.name
@@ -71,20 +72,6 @@ package struct CreateOptions: ParsableArguments {
         }
         if post.name.isEmpty { session.output.announce("Container name is: \(created)") }
         return created
-    }
-
-    private func source(_ client: Client) async throws -> InstanceSource {
-        switch try ImageName(image) {
-        case .debian(let release): return .debian(release)
-        case .local(let name):
-            do {
-                return .localImage(try await client.image(named: name).fingerprint)
-            } catch let error as ClientError where error.isNotFound {
-                throw Failure(
-                    "there is no image \"\(name)\" here; see: apus image list (or let apusd build one: debian:12)"
-                )
-            }
-        }
     }
 }
 

@@ -13,7 +13,9 @@ package struct ImageAliasCommand: AsyncParsableCommand {
               apus image alias create bookworm 3f2a81c09d4e
               apus image alias delete bookworm
             """,
-        subcommands: [ImageAliasCreate.self, ImageAliasDelete.self, ImageAliasList.self])
+        subcommands: [
+            ImageAliasCreate.self, ImageAliasDelete.self, ImageAliasList.self, ImageAliasRename.self,
+        ])
 
     package init() {}
 }
@@ -73,6 +75,32 @@ package struct ImageAliasDelete: AsyncParsableCommand {
         for alias in aliases {
             try await global.session.client.deleteImageAlias(try ResourceName(alias).local())
         }
+    }
+}
+
+/// `apus image alias rename`
+package struct ImageAliasRename: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "rename",
+        abstract: "Change a name of an image.",
+        discussion: """
+            EXAMPLES:
+              apus image alias rename bookworm debian12
+            """)
+
+    @Argument(help: ArgumentHelp("The name.", valueName: "alias"), completion: .images)
+    package var alias: String
+
+    @Argument(help: ArgumentHelp("The new name.", valueName: "new-alias"))
+    package var newAlias: String
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func run() async throws {
+        try await global.session.client.renameImageAlias(
+            try ResourceName(alias).local(), to: try ResourceName(newAlias).local())
     }
 }
 

@@ -12,8 +12,9 @@ package struct ImageCommand: AsyncParsableCommand {
               apus image alias create bookworm 3f2a81c09d4e
             """,
         subcommands: [
-            ImageList.self, ImageInfo.self, ImageDelete.self, ImageImport.self, ImageExport.self,
-            ImageAliasCommand.self,
+            ImageAliasCommand.self, ImageCopy.self, ImageDelete.self, ImageEdit.self, ImageExport.self,
+            ImageGetProperty.self, ImageImport.self, ImageInfo.self, ImageList.self, ImageRefresh.self,
+            ImageSetProperty.self, ImageShow.self, ImageUnsetProperty.self,
         ])
 
     package init() {}

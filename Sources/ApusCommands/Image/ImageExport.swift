@@ -11,7 +11,7 @@ package struct ImageExport: AsyncParsableCommand {
         abstract: "Write an image to a file.",
         discussion: """
             The target is a file's name, a directory, or "-" for standard output; left out, the file gets the name \
-            that the daemon gives it.
+            that the daemon gives it. Of an image in two files the second gets the target's name with ".root" behind it.
 
             EXAMPLES:
               apus image export debian/12
@@ -38,10 +38,18 @@ package struct ImageExport: AsyncParsableCommand {
             let meter = TransferMeter(display: display, stage: "receiving", total: download.size)
             let name = download.filename ?? found.fingerprint
             if target == "-" {
+                if download.boundary != nil {
+                    throw Failure("an image in two files cannot go to standard output")
+                }
                 while let bytes = try await body.next() { try FileIO.writeAll(bytes, to: STDOUT_FILENO) }
                 return "-"
             }
             let folder = target.flatMap { (try? FileStatus($0))?.kind == .directory ? $0 : nil }
+            if let boundary = download.boundary {
+                let split = SplitExport(
+                    boundary: boundary, folder: folder, target: folder == nil ? target : nil)
+                return try await split.write(body, meter)
+            }
             let path = folder.map { PathText.join($0, name) } ?? target ?? name
             try await FileIO.with(path, O_WRONLY | O_CREAT | O_TRUNC) { descriptor in
                 while let bytes = try await body.next() {

@@ -10,10 +10,13 @@ package struct ImageImport: AsyncParsableCommand {
         commandName: "import",
         abstract: "Put an image file into the daemon's store.",
         discussion: """
-            The file is a tarball with metadata.yaml and rootfs/ in it, as LXD's unified images are, compressed or not.
+            The file is a tarball (compressed or not) or a squashfs with metadata.yaml and rootfs/ in it, as LXD's \
+            unified images are. An image in two files is a tarball with metadata.yaml, and a tarball or squashfs with \
+            the root file system.
 
             EXAMPLES:
               apus image import busybox.tar.xz --alias busybox
+              apus image import lxd.tar.xz rootfs.squashfs --alias two
               apus image import my.tar.zst --alias my --public description="My own"
             """)
 
@@ -22,8 +25,12 @@ package struct ImageImport: AsyncParsableCommand {
         completion: .file())
     package var file: String
 
-    @Argument(help: ArgumentHelp("Properties to set.", valueName: "key=value"))
-    package var properties: [KeyValue] = []
+    @Argument(
+        help: ArgumentHelp(
+            "The root file system, if it is in a file of its own; properties to set.",
+            valueName: "rootfs|key=value"),
+        completion: .file())
+    package var words: [String] = []
 
     @Option(name: .long, help: ArgumentHelp("A name for the image; may be repeated.", valueName: "alias"))
     package var alias: [String] = []
@@ -35,19 +42,46 @@ package struct ImageImport: AsyncParsableCommand {
 
     package init() {}
 
+    package func validate() throws {
+        guard words.allSatisfy({ KeyValue(argument: $0) != nil || $0 == words.first || $0 == "local:" })
+        else {
+            throw ValidationError("Properties are written KEY=VALUE.")
+        }
+    }
+
+    /// The file with the root file system, if there is one.
+    package var rootfs: String? {
+        words.first.flatMap { KeyValue(argument: $0) == nil && $0 != "local:" ? $0 : nil }
+    }
+
+    /// Properties to set.
+    package var properties: [String: String] { words.compactMap { KeyValue(argument: $0) }.dictionary }
+
     package func run() async throws {
         let session = global.session
+        let taken = Set(try await session.client.imageAliases().map(\.name))
+        if let known = alias.first(where: { taken.contains($0) }) {
+            throw Failure("there is an alias \"\(known)\" already; delete it first: apus image alias delete")
+        }
+        for name in alias { try ResourceName.checkAlias(name) }
         let descriptor = file == "-" ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileFailure("open \(file)") }
-        let total = file == "-" ? nil : try FileStatus(file).size
         let display = ProgressDisplay(label: "Importing the image", quiet: session.output.quiet)
-        let meter = TransferMeter(display: display, stage: "sending", total: total)
-        let operation = try await session.client.importImage(
-            filename: PathText.lastComponent(file), properties: properties.dictionary, isPublic: self.public
-        ) {
-            let bytes = try FileIO.read(descriptor)
-            await meter.count(bytes?.readableBytes ?? 0)
-            return bytes
+        let operation: ApusAPI.Operation
+        if let rootfs {
+            let second = open(rootfs, O_RDONLY | O_CLOEXEC)
+            guard second >= 0 else { throw FileFailure("open \(rootfs)") }
+            let meter = TransferMeter(display: display, stage: "sending", total: try FileStatus(rootfs).size)
+            operation = try await session.client.importSplitImage(
+                metadata: (PathText.lastComponent(file), { try FileIO.read(descriptor) }),
+                rootfs: (PathText.lastComponent(rootfs), { try await Self.read(second, meter) }),
+                properties: properties, isPublic: self.public)
+        } else {
+            let total = file == "-" ? nil : try FileStatus(file).size
+            let meter = TransferMeter(display: display, stage: "sending", total: total)
+            operation = try await session.client.importImage(
+                filename: PathText.lastComponent(file), properties: properties, isPublic: self.public
+            ) { try await Self.read(descriptor, meter) }
         }
         await display?.finish()
         let ended = try await session.finish(operation, "Importing the image")
@@ -58,5 +92,11 @@ package struct ImageImport: AsyncParsableCommand {
             try await session.client.createImageAlias(ImageAlias(name: name, target: fingerprint))
         }
         session.output.announce("Image imported with fingerprint: \(fingerprint)")
+    }
+
+    private static func read(_ descriptor: Int32, _ meter: TransferMeter) async throws -> ByteBuffer? {
+        let bytes = try FileIO.read(descriptor)
+        await meter.count(bytes?.readableBytes ?? 0)
+        return bytes
     }
 }

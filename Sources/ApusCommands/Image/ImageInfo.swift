@@ -11,6 +11,7 @@ package struct ImageInfo: AsyncParsableCommand {
             EXAMPLES:
               apus image info debian/12
               apus image info 3f2a81c09d4e
+              apus image info images:debian/12
             """)
 
     @Argument(help: ArgumentHelp("An alias or a fingerprint.", valueName: "image"), completion: .images)
@@ -50,6 +51,6 @@ package struct ImageInfo: AsyncParsableCommand {
     package func run() async throws {
         let session = global.session
         session.output.write(
-            Self.describe(try await session.client.image(named: try ResourceName(image).local())))
+            Self.describe(try await ImageName(image).find(session.client)))
     }
 }

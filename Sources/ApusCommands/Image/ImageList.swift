@@ -11,12 +11,14 @@ package struct ImageList: AsyncParsableCommand {
             EXAMPLES:
               apus image list
               apus image list bookworm
+              apus image list images: os=Debian
               apus image list os=Debian --format json
             """)
 
     @Argument(
         help: ArgumentHelp(
-            "Beginnings of aliases or fingerprints, or PROPERTY=VALUE; all must hold.", valueName: "filter"))
+            "Beginnings of aliases or fingerprints, or PROPERTY=VALUE; all must hold. REMOTE: alone or before the "
+                + "first for the images of an image server.", valueName: "filter"))
     package var filters: [String] = []
 
     @OptionGroup package var format: FormatOptions
@@ -55,7 +57,11 @@ package struct ImageList: AsyncParsableCommand {
 
     package func run() async throws {
         let session = global.session
-        let images = try await session.client.images().filter { matches($0) }.sorted {
+        let remote = filters.first.map { ResourceName($0).remote } ?? ResourceName.localRemote
+        let all =
+            remote == ResourceName.localRemote
+            ? try await session.client.images() : try await ImageName.images(of: remote, session.client)
+        let images = all.filter { matches($0) }.sorted {
             let (left, right) = ($0.aliases.first?.name ?? "~", $1.aliases.first?.name ?? "~")
             return (left, $0.fingerprint) < (right, $1.fingerprint)
         }

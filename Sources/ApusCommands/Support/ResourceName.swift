@@ -19,6 +19,16 @@ package struct ResourceName: Sendable, Hashable {
         }
     }
 
+    /// Refuses a name that could not be an image's alias, before anything is sent.
+    static func checkAlias(_ name: String) throws {
+        guard !name.isEmpty, name.utf8.count <= 200,
+            name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-._/+".contains($0)) })
+        else {
+            throw Failure(
+                "\"\(name)\" cannot be an alias: use letters, digits, \"-\", \".\", \"_\", \"+\", \"/\"")
+        }
+    }
+
     /// The name, if it is one of this machine's.
     package func local() throws -> String {
         guard remote == Self.localRemote else {
@@ -82,18 +92,17 @@ package enum ImageName: Sendable, Hashable {
     case local(String)
     /// A Debian release (or another recipe), built by the daemon from the machine's own package mirror.
     case debian(String)
+    /// An image server, by the remote's name, and the image's name there.
+    case server(String, String)
 
-    /// Reads `alias`, `fingerprint`, `local:alias` or `debian:release`.
+    /// Reads `alias`, `fingerprint`, `local:alias`, `debian:release` or `remote:alias`.
     package init(_ text: String) throws {
         let resource = ResourceName(text)
         guard !resource.name.isEmpty else { throw Failure("an image's name is missing in \"\(text)\"") }
         switch resource.remote {
         case ResourceName.localRemote: self = .local(resource.name)
         case "debian": self = .debian(resource.name)
-        default:
-            throw Failure(
-                "there is no remote \"\(resource.remote)\"; images come from \"local:\" and \"debian:\" (such as debian:12)"
-            )
+        default: self = .server(resource.remote, resource.name)
         }
     }
 }

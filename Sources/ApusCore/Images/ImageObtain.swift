@@ -22,9 +22,11 @@ extension ImageService {
             try checkArchitecture(try local(source))
         case "debian":
             _ = try recipe(source.alias)
+        case "simplestreams":
+            try check(ImageSource(source))
         default:
             throw ServiceError.badRequest(
-                "Images by protocol \"\(source.protocol)\" cannot be fetched yet; import a file, or use \"debian\""
+                "Images by protocol \"\(source.protocol)\" cannot be fetched in this version; there are \"simplestreams\" and \"debian\""
             )
         }
     }
@@ -34,6 +36,8 @@ extension ImageService {
         var record: ImageRecord
         if source.protocol == "debian" {
             record = try await build(source.alias, refresh: false, handle)
+        } else if source.protocol == "simplestreams" {
+            record = try await fetch(ImageSource(source), handle)
         } else {
             record = try local(source)
         }
@@ -41,7 +45,20 @@ extension ImageService {
         record.lastUsedAt = .now()
         try context.store.update(record)
         images[record.fingerprint] = record
+        reschedule()
         return record
+    }
+
+    /// Refuses a source on a server that cannot lead to an image.
+    func check(_ source: ImageSource) throws {
+        guard !source.alias.isEmpty || !source.fingerprint.isEmpty else {
+            throw ServiceError.badRequest("Say which image of \(source.server): by alias or fingerprint")
+        }
+        do {
+            _ = try server(source)
+        } catch {
+            throw ServiceError.badRequest(ServiceError.text(of: error))
+        }
     }
 
     /// The image of the store that a source names.
@@ -87,23 +104,30 @@ extension ImageService {
 
     /// Brings an image into the store, as POST /1.0/images with a JSON body asks.
     public func create(_ post: ImagesPost) throws -> ApusAPI.Operation {
-        guard let source = post.source, source.type == "image", source.protocol == "debian" else {
+        guard let source = post.source, source.type == "image",
+            ["debian", "simplestreams"].contains(source.protocol)
+        else {
             throw ServiceError.badRequest(
-                "Upload an image file, or give a source of type image and protocol \"debian\"")
+                "Upload an image file, publish a container, or give a source of type image and protocol "
+                    + "\"simplestreams\" or \"debian\"")
         }
-        _ = try recipe(source.alias)
+        if source.protocol == "debian" { _ = try recipe(source.alias) } else { try check(source) }
         for alias in post.aliases { try Names.checkAlias(alias.name) }
         return context.operations.start("Downloading image", mayCancel: true) { handle in
-            let record = try await self.build(source.alias, refresh: post.apusRefresh, handle)
+            let record =
+                source.protocol == "debian"
+                ? try await self.build(source.alias, refresh: post.apusRefresh, handle)
+                : try await self.fetch(source, handle)
             try await self.finishCreate(record, post)
             return ["fingerprint": .string(record.fingerprint), "size": .int(record.size)]
         }
     }
 
-    private func finishCreate(_ record: ImageRecord, _ post: ImagesPost) throws {
+    func finishCreate(_ record: ImageRecord, _ post: ImagesPost) throws {
         var record = record
         record.cached = false
         record.isPublic = post.public
+        record.autoUpdate = post.autoUpdate
         record.properties.merge(post.properties) { _, new in new }
         try context.store.update(record)
         images[record.fingerprint] = record
@@ -111,6 +135,12 @@ extension ImageService {
             try setAlias(
                 ImageAlias(name: alias.name, target: record.fingerprint, description: alias.description))
         }
+        reschedule()
+    }
+
+    /// Builds an image of a recipe again.
+    func rebuild(_ alias: String, _ handle: OperationHandle?) async throws -> ImageRecord {
+        try await build(alias, refresh: true, handle)
     }
 
     private nonisolated func recipe(_ alias: String) throws -> ImageRecipe {
@@ -122,14 +152,14 @@ extension ImageService {
     }
 
     /// The image of a recipe: from the store, from a build that is under way, or from a new one.
-    private func build(_ alias: String, refresh: Bool, _ handle: OperationHandle) async throws -> ImageRecord
+    private func build(_ alias: String, refresh: Bool, _ handle: OperationHandle?) async throws -> ImageRecord
     {
         let recipe = try recipe(alias)
         if !refresh, let known = aliases[Self.alias(of: recipe)], let record = images[known.target] {
             return record
         }
         if let running = builds[recipe.name] {
-            handle.progress("Waiting for the image to be built")
+            handle?.progress("Waiting for the image to be built")
             return try await running.value
         }
         let task = Task { try await self.buildNow(recipe, handle) }
@@ -146,7 +176,7 @@ extension ImageService {
         recipe.name.hasPrefix(builtPrefix) ? recipe.name : builtPrefix + recipe.name
     }
 
-    private func buildNow(_ recipe: ImageRecipe, _ handle: OperationHandle) async throws -> ImageRecord {
+    private func buildNow(_ recipe: ImageRecipe, _ handle: OperationHandle?) async throws -> ImageRecord {
         let work = context.directory.work + "/build-" + RandomID.uuid()
         try Files.makeDirectories(work, mode: 0o711)
         defer {
@@ -156,11 +186,11 @@ extension ImageService {
                 context.logger.warning("cannot remove a build directory", metadata: ["error": "\(error)"])
             }
         }
-        handle.progress("Building the image", percent: 0)
+        handle?.progress("Building the image", percent: 0)
         let tarball = try await recipe.build(in: work) { progress in
-            handle.progress(progress.phase, percent: progress.percent)
+            handle?.progress(progress.phase, percent: progress.percent)
         }
-        handle.progress("Adding the image to the store")
+        handle?.progress("Adding the image to the store")
         let stored = try await store.importFile(tarball, moving: true)
         var record = ImageRecord(stored, filename: recipe.name.replacing("/", with: "-") + ".tar")
         record.properties.merge(recipe.properties) { own, _ in own }
@@ -177,6 +207,20 @@ extension ImageService {
                 name: Self.alias(of: recipe), target: record.fingerprint, description: "built on this machine"
             ))
         return record
+    }
+}
+
+extension ImageSource {
+    /// The part of a container's source that is about its image.
+    init(_ source: InstanceSource) {
+        self.init()
+        type = "image"
+        mode = "pull"
+        server = source.server
+        self.protocol = source.protocol
+        alias = source.alias
+        fingerprint = source.fingerprint
+        certificate = source.certificate
     }
 }
 

@@ -14,6 +14,10 @@ public actor ImageService {
     var aliases: [String: ImageAlias] = [:]
     /// Builds under way, so that two who want the same image get it from one build.
     var builds: [String: Task<ImageRecord, any Error>] = [:]
+    /// Sleeps until the next image expires or is looked after.
+    var upkeep: Task<Void, any Error>?
+    /// When newer versions were last looked for, in seconds since 1970.
+    var lastUpdate = Timestamp.now().seconds
     /// Images being unpacked into a pool.
     var unpacking: [String: Task<Void, any Error>] = [:]
 
@@ -36,6 +40,7 @@ public actor ImageService {
         for alias in try context.store.aliases() { aliases[alias.name] = alias }
         for fingerprint in try store.fingerprints() where images[fingerprint] == nil {
             unlink(store.path(of: fingerprint))
+            unlink(store.rootPath(of: fingerprint))
         }
     }
 
@@ -52,10 +57,16 @@ public actor ImageService {
     /// The tag of an image's editable part.
     public func etag(_ fingerprint: String) throws -> String { try ETag.of(editable(try find(fingerprint))) }
 
-    /// An image's file, and the name to offer it under.
-    public func file(_ fingerprint: String) throws -> (path: String, name: String, size: Int64) {
+    /// An image's files, one or two, and the names to offer them under.
+    public func files(_ fingerprint: String) throws -> [(path: String, name: String)] {
         let record = try find(fingerprint)
-        return (store.path(of: record.fingerprint), record.filename, record.size)
+        let path = store.path(of: record.fingerprint)
+        guard store.isSplit(record.fingerprint) else { return [(path, record.filename)] }
+        let root = store.rootPath(of: record.fingerprint)
+        return [
+            (path, "meta-\(record.fingerprint)\(ImageCompression.of(path).suffix)"),
+            (root, record.fingerprint + ImageCompression.of(root).suffix),
+        ]
     }
 
     func find(_ fingerprint: String) throws -> ImageRecord {
@@ -79,6 +90,7 @@ public actor ImageService {
         image.public = record.isPublic
         image.autoUpdate = record.autoUpdate
         image.cached = record.cached
+        image.expiresAt = expiry(record).map { Timestamp(seconds: $0) } ?? .zero
         image.createdAt = record.createdAt
         image.uploadedAt = record.uploadedAt
         image.lastUsedAt = record.lastUsedAt
@@ -109,7 +121,18 @@ public actor ImageService {
         record.autoUpdate = put.autoUpdate
         try context.store.update(record)
         images[record.fingerprint] = record
+        reschedule()
         tell("image-updated", record.fingerprint)
+    }
+
+    /// Changes some of what can be edited of an image; an empty value takes a property away.
+    public func patch(_ fingerprint: String, _ patch: ImagePatch, ifMatch: String?) throws {
+        var put = editable(try find(fingerprint))
+        try ETag.check(ifMatch, against: try ETag.of(put))
+        put.properties = put.properties.merging(patch.properties ?? [:]) { $1 }.filter { !$0.value.isEmpty }
+        put.public = patch.public ?? put.public
+        put.autoUpdate = patch.autoUpdate ?? put.autoUpdate
+        try update(fingerprint, put, ifMatch: nil)
     }
 
     /// Deletes an image; containers made from it keep their files.
@@ -121,7 +144,7 @@ public actor ImageService {
         }
     }
 
-    private func deleteNow(_ fingerprint: String) async throws {
+    func deleteNow(_ fingerprint: String) async throws {
         guard images[fingerprint] != nil else { throw ServiceError.notFound("Image not found") }
         try context.store.deleteImage(fingerprint)
         images[fingerprint] = nil
@@ -167,9 +190,13 @@ public actor ImageService {
         try setAlias(alias)
     }
 
+    /// The tag of an alias.
+    public func aliasTag(_ name: String) throws -> String { try ETag.of(try alias(name)) }
+
     /// Points an alias at another image, or describes it anew.
-    public func updateAlias(_ name: String, _ put: ImageAliasPut) throws {
+    public func updateAlias(_ name: String, _ put: ImageAliasPut, ifMatch: String?) throws {
         let old = try alias(name)
+        try ETag.check(ifMatch, against: try aliasTag(name))
         try setAlias(
             ImageAlias(
                 name: name, target: put.target.isEmpty ? old.target : put.target, description: put.description

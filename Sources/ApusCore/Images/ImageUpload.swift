@@ -10,6 +10,9 @@ public final class ImageUpload: Sendable {
     /// Takes the next part.
     public func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try incoming.write($0) } }
 
+    /// Ends the first file of a split image; what is written from here on is its root file system.
+    public func beginRoot() throws { try incoming.beginRoot() }
+
     /// Gives the upload up.
     public func cancel() { incoming.cancel() }
 

@@ -11,6 +11,7 @@ struct ServiceContext: Sendable {
     let directory: DataDirectory
     let daemonID: String
     let store: Store
+    let config: ServerConfig
     let events: EventHub
     let operations: OperationService
     let locks: InstanceLocks

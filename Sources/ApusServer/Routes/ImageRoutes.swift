@@ -12,12 +12,15 @@ struct ImageRoutes {
 
     var routes: [Route] {
         [
-            Route(.get, "/1.0/images", "All images") { request in
-                let list = await images.list()
+            Route(.get, "/1.0/images", "All images; with `apus_server` those that an image server offers") {
+                request in
+                let list = try await list(request)
                 guard request.recursion == 0 else { return try Reply.sync(list) }
                 return try Reply.sync(list.map { "/1.0/images/\($0.fingerprint)" })
             },
-            Route(.post, "/1.0/images", "Upload an image, or have one built", handler: create),
+            Route(
+                .post, "/1.0/images", "Upload an image, fetch one, have one built, or publish a container",
+                handler: create),
             Route(.get, "/1.0/images/aliases", "All aliases") { request in
                 let list = await images.listAliases()
                 guard request.recursion == 0 else { return try Reply.sync(list) }
@@ -29,11 +32,13 @@ struct ImageRoutes {
                 return try Reply.created("/1.0/images/aliases/\(alias.name)")
             },
             Route(.get, "/1.0/images/aliases/{name*}", "An alias") { request in
-                try Reply.sync(try await images.alias(try request.path("name")))
+                let name = try request.path("name")
+                return try Reply.sync(try await images.alias(name), etag: try await images.aliasTag(name))
             },
             Route(.put, "/1.0/images/aliases/{name*}", "Point an alias elsewhere") { request in
                 try await images.updateAlias(
-                    try request.path("name"), try await request.json(ImageAliasPut.self))
+                    try request.path("name"), try await request.json(ImageAliasPut.self),
+                    ifMatch: request.ifMatch)
                 return try Reply.done()
             },
             Route(.post, "/1.0/images/aliases/{name*}", "Rename an alias") { request in
@@ -56,14 +61,28 @@ struct ImageRoutes {
                     ifMatch: request.ifMatch)
                 return try Reply.done()
             },
+            Route(.patch, "/1.0/images/{fingerprint}", "Change some of an image's properties") { request in
+                try await images.patch(
+                    try request.path("fingerprint"), try await request.json(ImagePatch.self),
+                    ifMatch: request.ifMatch)
+                return try Reply.done()
+            },
+            Route(.post, "/1.0/images/{fingerprint}/refresh", "Fetch an image's newest version") { request in
+                try Reply.operation(try await images.refresh(try request.path("fingerprint")))
+            },
             Route(.delete, "/1.0/images/{fingerprint}", "Delete an image") { request in
                 try Reply.operation(try await images.delete(try request.path("fingerprint")))
             },
-            Route(.get, "/1.0/images/{fingerprint}/export", "Download an image's file") { request in
-                let file = try await images.file(try request.path("fingerprint"))
-                let name = file.name.filter { $0.isASCII && !"\"\\\r\n".contains($0) }
+            Route(.get, "/1.0/images/{fingerprint}/export", "Download an image's file or files") { request in
+                let files = try await images.files(try request.path("fingerprint")).map { file in
+                    (file.path, file.name.filter { $0.isASCII && !"\"\\\r\n".contains($0) })
+                }
+                if files.count == 2 {
+                    return try FileTransfer.download(parts: [("metadata", files[0]), ("rootfs", files[1])])
+                }
+                let (path, name) = files[0]
                 return try FileTransfer.download(
-                    file.path,
+                    path,
                     headers: [
                         .contentType: "application/octet-stream",
                         .contentDisposition: "inline;filename=\(name)",
@@ -72,20 +91,36 @@ struct ImageRoutes {
         ]
     }
 
+    /// The images of the store, or those of a server.
+    private func list(_ request: APIRequest) async throws -> [Image] {
+        guard let server = request.query["apus_server"] else { return await images.list() }
+        let certificate = request.header(ImageHeader.certificate)?.removingPercentEncoding ?? ""
+        return try await images.remoteImages(server, certificate: certificate)
+    }
+
     private func create(_ request: APIRequest) async throws -> HTTPReply {
         let type = request.request.headers[.contentType] ?? ""
+        let isSplit = type.lowercased().hasPrefix("multipart/")
         // LXD's clients send a file as a bare stream with headers beside it, or as application/octet-stream.
-        guard type.hasPrefix("application/octet-stream") || request.header(ImageHeader.filename) != nil else {
-            guard !type.hasPrefix("multipart/") else {
-                throw ServiceError(
-                    .notImplemented,
-                    "Images in two files cannot be imported yet; join them into a unified tarball")
+        guard
+            isSplit || type.hasPrefix("application/octet-stream")
+                || request.header(ImageHeader.filename) != nil
+        else {
+            let post = try await request.json(ImagesPost.self)
+            if ["container", "instance", "snapshot"].contains(post.source?.type) {
+                return try Reply.operation(try await daemon.containers.publish(post))
             }
-            return try Reply.operation(try await images.create(try await request.json(ImagesPost.self)))
+            return try Reply.operation(try await images.create(post))
         }
         let upload = try images.beginUpload()
         do {
-            for try await buffer in request.request.body { try upload.write(Array(buffer.readableBytesView)) }
+            if isSplit {
+                try await takeParts(of: request, boundary: MultipartParser.boundary(in: type), upload)
+            } else {
+                for try await buffer in request.request.body {
+                    try upload.write(Array(buffer.readableBytesView))
+                }
+            }
         } catch {
             upload.cancel()
             throw error
@@ -96,5 +131,37 @@ struct ImageRoutes {
                 upload, filename: request.header(ImageHeader.filename) ?? "", properties: properties,
                 isPublic: request.header(ImageHeader.isPublic).map { $0 == "true" || $0 == "1" } ?? false,
                 expecting: request.header(ImageHeader.fingerprint)))
+    }
+
+    /// Takes an image in two files: the metadata, then the root file system.
+    private func takeParts(of request: APIRequest, boundary: String?, _ upload: ImageUpload) async throws {
+        guard let boundary else { throw ServiceError.badRequest("The multipart body has no boundary") }
+        var parser = MultipartParser(boundary: boundary)
+        var expected = ["metadata", "rootfs"]
+        for try await buffer in request.request.body {
+            let events: [MultipartParser.Event]
+            do {
+                events = try parser.take(Array(buffer.readableBytesView))
+            } catch let error as MultipartError {
+                throw ServiceError.badRequest(error.description)
+            }
+            for event in events {
+                switch event {
+                case .part(let name, _):
+                    guard name == expected.first else {
+                        throw ServiceError.badRequest(
+                            "An image in two files has a part \"metadata\", then one \"rootfs\"; here is \"\(name)\""
+                        )
+                    }
+                    expected.removeFirst()
+                    if name == "rootfs" { try upload.beginRoot() }
+                case .bytes(let bytes): try upload.write(bytes)
+                }
+            }
+        }
+        guard parser.hasEnded, expected.isEmpty else {
+            throw ServiceError.badRequest(
+                "The multipart body is not whole, or has no \(expected.first ?? "end")")
+        }
     }
 }

@@ -34,7 +34,7 @@ struct ServerRoutes {
 
     private func update(_ request: APIRequest, merge: Bool) async throws -> HTTPReply {
         let server = try await request.json(Server.self)
-        try daemon.info.update(server.config, merge: merge, ifMatch: request.ifMatch)
+        try await daemon.update(config: server.config, merge: merge, ifMatch: request.ifMatch)
         return try Reply.done()
     }
 }
