@@ -83,7 +83,15 @@ extension ContainerCgroup {
             let both = memory.path + "/memory.memsw.limit_in_bytes"
             // The limit of memory and swap together may never be below that of memory.
             if Files.exists(both) { _ = try? Files.poke(both, "-1") }
-            try Files.poke(memory.path + "/memory.limit_in_bytes", hard ?? "-1")
+            do {
+                try Files.poke(memory.path + "/memory.limit_in_bytes", hard ?? "-1")
+            } catch let error as SystemError where error.errno == EBUSY {
+                let used = number(memory.path + "/memory.usage_in_bytes") ?? 0
+                throw SystemError(
+                    call: "write", errno: EBUSY,
+                    context: "limit the memory of \(name) to \(hard ?? "") bytes: it uses \(used) and the kernel "
+                        + "cannot take that away while it runs. End some of its processes, or restart it")
+            }
             try Files.poke(memory.path + "/memory.soft_limit_in_bytes", soft ?? "-1")
             // 60 is what the kernel begins with.
             let swappiness = limits.swap ? 60 - min(max(limits.swapPriority ?? 0, 0), 10) : 0

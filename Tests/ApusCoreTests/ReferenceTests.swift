@@ -36,6 +36,16 @@ struct ConfigReferenceTests {
         }
     }
 
+    @Test("docs/reference/configuration.md has the daemon's own keys")
+    func server() throws {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../docs/reference/configuration.md")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        #expect(
+            text.contains(ServerConfig.markdown()),
+            "replace the table of the daemon's keys in docs/reference/configuration.md by:\n\(ServerConfig.markdown())")
+    }
+
     @Test("Every key is there once")
     func unique() {
         #expect(Set(ConfigKeys.all.map(\.name)).count == ConfigKeys.all.count)

@@ -1,4 +1,4 @@
-package import ApusAPI
+import ApusAPI
 import ApusClient
 package import ArgumentParser
 

@@ -1,18 +1,21 @@
 package import ApusAPI
 import ApusClient
 package import ArgumentParser
+import NIOHTTP1
 
 /// The part of an image that people edit, as YAML shows it.
-package struct EditableImage: Codable, Equatable, Sendable {
+package struct EditableImage: Editable, Equatable {
     package var autoUpdate: Bool
     package var properties: [String: String]
     package var `public`: Bool
 
-    enum CodingKeys: String, CodingKey {
+    package enum CodingKeys: String, CodingKey, CaseIterable {
         case properties
         case `public` = "public"
         case autoUpdate = "auto_update"
     }
+
+    package static let readOnly: Set = ["fingerprint", "size", "aliases", "architecture", "profiles", "expires_at"]
 
     package init(_ image: Image) {
         autoUpdate = image.autoUpdate

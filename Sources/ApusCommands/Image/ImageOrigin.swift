@@ -1,5 +1,5 @@
-package import ApusAPI
-package import ApusClient
+import ApusAPI
+import ApusClient
 
 extension ImageName {
     /// Where a new container's files come from, once it is known whether the image is here.

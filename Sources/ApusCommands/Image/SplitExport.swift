@@ -15,7 +15,6 @@ struct SplitExport: Sendable {
         var written: [String] = []
         var file: Int32 = -1
         defer { if file >= 0 { close(file) } }
-        var body = body
         while let bytes = try await body.next() {
             await meter.count(bytes.readableBytes)
             for event in try parser.take(Array(bytes.readableBytesView)) {

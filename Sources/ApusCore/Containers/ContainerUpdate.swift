@@ -37,9 +37,12 @@ extension ContainerService {
         return try update(name, to: record)
     }
 
-    /// A profile has changed: the containers that have it get their new limits.
-    public func profileChanged(_ profile: String) async {
-        for (name, entry) in entries where entry.record.profiles.contains(profile) {
+    /// A profile has changed: the running containers that have it take it over.
+    /// - Throws: which of them could not; the profile is changed all the same.
+    public func profileChanged(_ profile: String) async throws {
+        var failures: [String] = []
+        for (name, entry) in entries.sorted(by: { $0.key < $1.key })
+        where entry.record.profiles.contains(profile) {
             guard let live = entry.live else { continue }
             do {
                 try await applyLimits(entry.record, live)
@@ -48,7 +51,13 @@ extension ContainerService {
                 logger(name).warning(
                     "cannot apply the changed profile to the running container",
                     metadata: ["error": "\(error)"])
+                failures.append("\(name): \(ServiceError.text(of: error))")
             }
+        }
+        guard failures.isEmpty else {
+            throw ServiceError.failure(
+                "The profile \"\(profile)\" is changed, but running containers could not take it over: "
+                    + failures.joined(separator: "; ") + ". They will with their next start")
         }
     }
 
