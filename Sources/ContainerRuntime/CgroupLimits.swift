@@ -89,7 +89,8 @@ extension ContainerCgroup {
                 let used = number(memory.path + "/memory.usage_in_bytes") ?? 0
                 throw SystemError(
                     call: "write", errno: EBUSY,
-                    context: "limit the memory of \(name) to \(hard ?? "") bytes: it uses \(used) and the kernel "
+                    context:
+                        "limit the memory of \(name) to \(hard ?? "") bytes: it uses \(used) and the kernel "
                         + "cannot take that away while it runs. End some of its processes, or restart it")
             }
             try Files.poke(memory.path + "/memory.soft_limit_in_bytes", soft ?? "-1")

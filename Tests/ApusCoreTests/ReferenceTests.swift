@@ -43,7 +43,8 @@ struct ConfigReferenceTests {
         let text = try String(contentsOf: file, encoding: .utf8)
         #expect(
             text.contains(ServerConfig.markdown()),
-            "replace the table of the daemon's keys in docs/reference/configuration.md by:\n\(ServerConfig.markdown())")
+            "replace the table of the daemon's keys in docs/reference/configuration.md by:\n\(ServerConfig.markdown())"
+        )
     }
 
     @Test("Every key is there once")

@@ -71,7 +71,8 @@ extension Integration {
                     try host.apus("image", "export", name, file)
                     try host.apus("image", "delete", name)
                 }
-                #expect(try FileManager.default.attributesOfItem(atPath: file)[.size] as? Int ?? 0 < 20_000_000)
+                #expect(
+                    try FileManager.default.attributesOfItem(atPath: file)[.size] as? Int ?? 0 < 20_000_000)
                 let second = try TestHost(Integration.freshName("second"))
                 defer { second.tearDown() }
                 try second.apus("image", "import", file, "--alias", "back")
@@ -87,7 +88,9 @@ extension Integration {
             }
         }
 
-        @Test(.enabled(if: StreamsServer.isPossible, "needs python3, openssl and mksquashfs"), arguments: [false, true])
+        @Test(
+            .enabled(if: StreamsServer.isPossible, "needs python3, openssl and mksquashfs"),
+            arguments: [false, true])
         func anImageInTwoFilesComesInAndGoesOut(squashfs: Bool) throws {
             let host = try Integration.host
             try withFolder { folder in
@@ -97,9 +100,12 @@ extension Integration {
                 try host.apus("image", "import", parts.metadata, root, "--alias", alias)
                 let target = folder + "/out"
                 try host.apus("image", "export", alias, target)
-                #expect(try Data(contentsOf: URL(filePath: target)) == Data(contentsOf: URL(filePath: parts.metadata)))
                 #expect(
-                    try Data(contentsOf: URL(filePath: target + ".root")) == Data(contentsOf: URL(filePath: root)))
+                    try Data(contentsOf: URL(filePath: target))
+                        == Data(contentsOf: URL(filePath: parts.metadata)))
+                #expect(
+                    try Data(contentsOf: URL(filePath: target + ".root"))
+                        == Data(contentsOf: URL(filePath: root)))
                 let name = Integration.freshName()
                 try expectNothingLeft(on: host, of: name) {
                     try host.apus("launch", alias, name)

@@ -5,9 +5,13 @@ extension Integration {
     /// Limits, measured: what happens inside, and what the kernel counted.
     @Suite struct Limits {
         /// A file of the container's outermost cgroup that has a word in it: of whichever hierarchy has the controller.
-        private func file(_ host: TestHost, _ container: String, _ name: String, with word: String = "") -> String? {
+        private func file(_ host: TestHost, _ container: String, _ name: String, with word: String = "")
+            -> String?
+        {
             host.state.cgroups.filter { $0.split(separator: "/").last?.hasPrefix("\(container).") == true }
-                .map { "\($0)/\(name)" }.first { FileManager.default.fileExists(atPath: $0) && text(of: $0).contains(word) }
+                .map { "\($0)/\(name)" }.first {
+                    FileManager.default.fileExists(atPath: $0) && text(of: $0).contains(word)
+                }
         }
 
         private func numbers(_ path: String) -> [String: Int] {

@@ -15,7 +15,9 @@ package struct EditableImage: Editable, Equatable {
         case autoUpdate = "auto_update"
     }
 
-    package static let readOnly: Set = ["fingerprint", "size", "aliases", "architecture", "profiles", "expires_at"]
+    package static let readOnly: Set = [
+        "fingerprint", "size", "aliases", "architecture", "profiles", "expires_at",
+    ]
 
     package init(_ image: Image) {
         autoUpdate = image.autoUpdate

@@ -18,7 +18,8 @@ final class StreamsServer {
         try FileManager.default.createDirectory(
             atPath: folder + "/www/streams/v1", withIntermediateDirectories: true)
         try must([
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+            "/CN=localhost",
             "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", folder + "/key.pem", "-out",
             folder + "/cert.pem",
         ])
