@@ -10,7 +10,8 @@ extension Integration {
         {
             host.state.cgroups.filter { $0.split(separator: "/").last?.hasPrefix("\(container).") == true }
                 .map { "\($0)/\(name)" }.first {
-                    FileManager.default.fileExists(atPath: $0) && text(of: $0).contains(word)
+                    FileManager.default.fileExists(atPath: $0)
+                        && (word.isEmpty || text(of: $0).contains(word))
                 }
         }
 
