@@ -14,7 +14,7 @@ extension FileDescriptor {
         let wait = ReadinessWait()
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                wait.begin(rawValue, write: write, keep: self, continuation)
+                wait.begin(rawValue, write: write, continuation)
             }
         } onCancel: {
             wait.cancel()
@@ -26,64 +26,48 @@ extension FileDescriptor {
 private final class ReadinessWait: Sendable {
     private struct State {
         var continuation: CheckedContinuation<Void, any Error>?
-        var source: Source?
-        var cancelled = false
-    }
-    /// Dispatch sources may be used from any thread, though they are not declared so.
-    private struct Source: @unchecked Sendable {
-        let source: any DispatchSourceProtocol
+        var id: UInt64?
+        var hasEnded = false
     }
     private let state = Mutex(State())
-    private static let queue = DispatchQueue(label: "apus.readiness")
 
-    func begin(
-        _ number: Int32, write: Bool, keep: FileDescriptor,
-        _ continuation: CheckedContinuation<Void, any Error>
-    ) {
+    func begin(_ number: Int32, write: Bool, _ continuation: CheckedContinuation<Void, any Error>) {
         guard number >= 0 else {
             continuation.resume(
                 throwing: SystemError(call: "poll", errno: EBADF, context: "wait for a closed file"))
             return
         }
-        // A copy of the number: closing the original while dispatch polls it would be undefined.
+        let wasCancelled = state.withLock { state in
+            if !state.hasEnded { state.continuation = continuation }
+            return state.hasEnded
+        }
+        guard !wasCancelled else { return continuation.resume(throwing: CancellationError()) }
+        // A copy: the original may be closed, and its number be another's, while the wait goes on.
         let copy = fcntl(number, F_DUPFD_CLOEXEC, 3)
         guard copy >= 0 else {
-            continuation.resume(throwing: SystemError("fcntl", "wait for a file descriptor"))
-            return
+            return finish(SystemError("fcntl", "wait for a file descriptor"))
         }
-        let source: any DispatchSourceProtocol =
-            write
-            ? DispatchSource.makeWriteSource(fileDescriptor: copy, queue: Self.queue)
-            : DispatchSource.makeReadSource(fileDescriptor: copy, queue: Self.queue)
-        let boxed = Source(source: source)
-        source.setEventHandler { self.finish(nil) }
-        source.setCancelHandler { close(copy) }
-        let cancelled = state.withLock { state in
-            state.continuation = continuation
-            state.source = boxed
-            return state.cancelled
+        guard let poller = Poller.shared, let id = poller.add(copy, write: write, { self.finish(nil) }) else {
+            return finish(SystemError("epoll_ctl", "wait for a file descriptor"))
         }
-        source.activate()
-        if cancelled { finish(CancellationError()) }
+        let hasEnded = state.withLock { state in
+            state.id = id
+            return state.hasEnded
+        }
+        if hasEnded { poller.cancel(id) }
     }
 
-    func cancel() {
-        let started = state.withLock { state in
-            state.cancelled = true
-            return state.continuation != nil
-        }
-        if started { finish(CancellationError()) }
-    }
+    func cancel() { finish(CancellationError()) }
 
     private func finish(_ error: (any Error)?) {
-        let (continuation, source) = state.withLock { state in
+        let (continuation, id) = state.withLock { state in
             defer {
+                state.hasEnded = true
                 state.continuation = nil
-                state.source = nil
             }
-            return (state.continuation, state.source)
+            return (state.continuation, state.id)
         }
-        source?.source.cancel()
+        if error != nil, let id { Poller.shared?.cancel(id) }
         if let error { continuation?.resume(throwing: error) } else { continuation?.resume() }
     }
 }

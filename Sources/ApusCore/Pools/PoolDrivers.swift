@@ -56,8 +56,11 @@ enum PoolDrivers {
             throw ServiceError.badRequest(
                 "Unknown storage driver \"\(pool.driver)\"; there are \(names.joined(separator: " and "))")
         }
+        // A preseed that was printed has what the daemon kept.
+        pool.config = pool.config.filter { !$0.value.isEmpty && !$0.key.hasPrefix("volatile.") }
         try StorageKeys.check(pool.config, StorageKeys.pool, "storage pool")
-        pool.config = pool.config.filter { !$0.value.isEmpty }
+        // Its own file, told again, is the same as none.
+        if pool.config["source"] == directory.disk(pool.name) { pool.config["source"] = nil }
         let given = pool.config["source"]
         if let given {
             guard given.hasPrefix("/"), !given.utf8.contains(0) else {

@@ -176,3 +176,13 @@ int apus_seccomp_probe(const void *program, size_t bytes, struct apus_call *call
 int apus_open_by_handle(int mount, int type, const uint8_t *bytes, uint32_t size);
 /// The handle of an open file; `size` is the room in `bytes`, and becomes the handle's.
 int apus_name_to_handle(int fd, int *type, uint8_t *bytes, uint32_t *size);
+
+// ---- Waiting for many descriptors.
+/// An epoll instance.
+int apus_poller_make(void);
+/// Waits once for a descriptor, under a number of the caller's. EPERM: it is always ready.
+int apus_poller_add(int poller, int fd, int write, uint64_t id);
+/// Does not wait for it any more.
+int apus_poller_remove(int poller, int fd);
+/// Waits until some are ready; how many, with their numbers in `ids`.
+int apus_poller_wait(int poller, uint64_t *ids, int room);
