@@ -11,6 +11,7 @@ extension ContainerService {
     /// was killed in the middle of something.
     func recover() async {
         let journal = (try? context.store.journal()) ?? []
+        await awaitDumps(journal)
         for name in names() { await recoverRestore(name, journal) }
         for name in names() { await recoverRunning(name) }
         for entry in journal { await recoverOperation(entry) }
@@ -69,6 +70,21 @@ extension ContainerService {
         return numbered.sorted { ($1.2, $0.0) < ($0.2, $1.0) }.map { ($0.0, $0.1) }
     }
 
+    /// How long a runtime, or a CRIU that is still at work, gets to come to an end.
+    private static let patience: Duration = .seconds(15)
+
+    /// A CRIU that outlived the daemon finds that nobody listens any more, lets go of the processes, and ends. Until then
+    /// its container and its images are not touched.
+    private func awaitDumps(_ journal: [JournalEntry]) async {
+        for entry in journal {
+            let directory = context.directory.checkpoints(entry.container)
+            guard await !CheckpointStore.waitForWriters(directory: directory, limit: Self.patience) else { continue }
+            logger(entry.container).error(
+                "CRIU is still at work for an operation that was interrupted; if it does not end, end it",
+                metadata: ["action": "\(entry.action)", "directory": "\(directory)"])
+        }
+    }
+
     /// A restore of a running container was cut short: of its two generations one is alive. It becomes the container
     /// again, with the files that belong to it.
     private func recoverRestore(_ name: String, _ journal: [JournalEntry]) async {
@@ -79,7 +95,10 @@ extension ContainerService {
         for generation in generationsOnHost(name) {
             let connection = RuntimeConnection(
                 name: name, runtimeDirectory: context.directory.runtime(name, generation: generation))
-            if (try? await connection.status())?.isRunning == true { alive.append(generation) }
+            // The runtime of one that is still held answers when it has given up.
+            if (try? await connection.status(within: Self.patience))?.isRunning == true {
+                alive.append(generation)
+            }
         }
         // The new one counts once it runs; one that is still held ends by itself with the daemon.
         let survivor = alive.max()
@@ -115,7 +134,7 @@ extension ContainerService {
             var spec = try spec(
                 entry.record, rootfs: try pools.location(entry.record.pool).rootfs(of: .container(name)))
             spec.generation = Int(generation)
-            let status = try await RuntimeConnection(spec: spec).status()
+            let status = try await RuntimeConnection(spec: spec).status(within: Self.patience)
             guard status.isRunning else { throw RuntimeError(.notRunning, "it has ended") }
             let live = LiveContainer(spec: spec, initPID: status.initPID, layout: context.layout)
             try await Checkpointer.recover(subject(live))
@@ -165,6 +184,12 @@ extension ContainerService {
                 try await discardHalfMadeSnapshot(name, journal.detail)
             case "stopping with its state":
                 try await adoptState(name)
+            case "starting", "restarting":
+                // The state is there as long as its container has not come back from it.
+                if let entry = entries[name], entry.live == nil, entry.record.stateful {
+                    try removeRestoreLeftovers(name)
+                }
+                log.notice("\(journal.action) was interrupted")
             default:
                 log.notice("\(journal.action) was interrupted", metadata: ["detail": "\(journal.detail)"])
             }
@@ -212,7 +237,7 @@ extension ContainerService {
     private func adoptState(_ name: String) async throws {
         guard let entry = entries[name], !entry.record.stateful else { return }
         let directory = context.directory.stoppedState(name)
-        guard entry.live == nil, CheckpointStore.exists(directory),
+        guard entry.live == nil, (try? CheckpointStore.completeInterrupted(directory)) == true,
             let checkpointer = try? await context.checkpoints.checkpointer(),
             let saved = try? CheckpointStore.verify(directory: directory, with: checkpointer)
         else {

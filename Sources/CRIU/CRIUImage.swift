@@ -19,6 +19,8 @@ public struct CRIUImage: Sendable {
         public static let terminals = Magic(common: images, own: 0x5945_3036)
         /// `remap-fpath.img`: files whose names are gone.
         public static let remaps = Magic(common: images, own: 0x5913_3954)
+        /// `mountpoints-N.img`: the mounts of a namespace.
+        public static let mounts = Magic(common: images, own: 0x5556_3928)
         /// `pstree.img`: the processes.
         public static let processTree = Magic(common: images, own: 0x5027_3030)
     }

@@ -1,7 +1,7 @@
 /// What CRIU did about files whose names are gone.
 public enum CRIURemaps {
     /// Kept whole within the images.
-    private static let ghost: UInt32 = 1
+    static let ghost: UInt32 = 1
     /// A file of /proc of a process that has ended.
     private static let process: UInt32 = 2
 

@@ -111,6 +111,27 @@ public enum CheckpointStore {
         try removeTree(directory)
     }
 
+    /// Waits until no process has anything open at or below a directory any more: CRIU keeps the directory of its
+    /// images open for as long as it works. False: there still is one when the time is up.
+    public static func waitForWriters(directory: String, limit: Duration) async -> Bool {
+        let end = ContinuousClock.now + limit
+        while let writer = try? await onThread({ writer(below: directory) }) {
+            let left = (end - ContinuousClock.now) / .milliseconds(1)
+            guard left > 0, (try? await writer.waitForEnd(milliseconds: Int(left))) == true else { return false }
+        }
+        return true
+    }
+
+    private static func writer(below directory: String) -> ProcessDescriptor? {
+        for pid in ((try? Files.names(in: "/proc")) ?? []).compactMap({ pid_t($0) }) where pid != getpid() {
+            guard let process = try? ProcessDescriptor(pid: pid), let open = try? Proc.descriptors(pid),
+                open.contains(where: { $0.target == directory || $0.target.hasPrefix(directory + "/") })
+            else { continue }
+            return process
+        }
+        return nil
+    }
+
     /// Makes the directory for a new checkpoint. Root alone may enter it; the images within are searchable, because
     /// CRIU reads some of them as the container's users.
     static func make(_ directory: String) throws {

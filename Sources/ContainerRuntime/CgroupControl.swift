@@ -48,18 +48,27 @@ extension ContainerCgroup {
 
     /// Kills every process, waits until they have gone, and removes the cgroups. What is not there is fine.
     public func destroy() async throws {
-        for attempt in 0..<1000 {
+        var attempt = 0
+        while true {
+            attempt += 1
             kill()
             let left = processes()
-            if left.isEmpty { break }
-            if attempt == 999 {
+            if left.isEmpty {
+                do {
+                    return try remove()
+                } catch let error as SystemError where error.errno == EBUSY && attempt < 1000 {
+                    // The kernel lets go of a cgroup a moment after its last process; or somebody has just joined.
+                    try await Task.sleep(for: .milliseconds(5))
+                    continue
+                }
+            }
+            guard attempt < 1000 else {
                 throw SystemError(
                     call: "kill", errno: EBUSY, context: "end the processes \(left.sorted()) of \(name)")
             }
             // A pidfd tells the end of one; those it forked meanwhile are seen on the next round.
             for pid in left { _ = try? await ProcessDescriptor(pid: pid).waitForEnd(milliseconds: 5000) }
         }
-        try remove()
     }
 
     /// Removes the cgroups, which must hold no process any more. The daemon's own goes with its last

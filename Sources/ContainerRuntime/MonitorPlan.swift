@@ -102,7 +102,9 @@ package struct MonitorPlan: Equatable {
         try file.write(plan.encoded())
         for descriptor in [listener, console, channel, file] { try descriptor?.setInheritable(true) }
         try OwnProgram.execute(
-            ["apus-runtime", "monitor", "\(file.rawValue)", name], ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"])
+            // The directory is there for those who look at /proc.
+            ["apus-runtime", "monitor", "\(file.rawValue)", name, runtimeDirectory],
+            ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"])
     }
 }
 

@@ -12,30 +12,37 @@ public enum RuntimeCleanup {
 
     /// The same for a generation of which only these are known.
     public static func remove(cgroup name: String, runtimeDirectory: String) async throws {
+        // Of its own, so that it is done to the end also where nobody waits for it any more.
+        try await Task { try await removeNow(name, runtimeDirectory) }.value
+    }
+
+    private static func removeNow(_ name: String, _ runtimeDirectory: String) async throws {
         var failure: (any Error)?
         func attempt(_ body: () async throws -> Void) async {
             do { try await body() } catch { failure = failure ?? error }
         }
         let cgroup = ContainerCgroup(layout: try .current(), name: name)
-        let runtime = runtimeProcess(runtimeDirectory)
+        // First those who could still make something: cgroups, mounts, processes.
+        await attempt { try await endUnfinished(runtimeDirectory) }
+        let monitors = RuntimeProcess.all(in: runtimeDirectory)
         await attempt { try await cgroup.destroy() }
-        // With its init gone the runtime cleans up too, and ends.
-        if let runtime, try await !runtime.waitForEnd(milliseconds: 3000) {
-            runtime.signal(SIGKILL)
-            try await runtime.waitUntilGone()
+        // With its init gone a monitor cleans up too, and ends.
+        for monitor in monitors where try await !monitor.process.waitForEnd(milliseconds: 3000) {
+            monitor.process.signal(SIGKILL)
+            try await monitor.process.waitUntilGone()
         }
         await attempt { try Mount.unmountAll(below: runtimeDirectory) }
         await attempt { try removeTree(runtimeDirectory) }
         if let failure { throw failure }
     }
 
-    /// The runtime that lives in a directory, if it does. Its number alone would not do: it may be another's
-    /// by now.
-    private static func runtimeProcess(_ directory: String) -> ProcessDescriptor? {
-        guard let pid = RuntimeConnection(name: "", runtimeDirectory: directory).lastStatus()?.runtimePID,
-            let process = try? ProcessDescriptor(pid: pid)
-        else { return nil }
-        let words = Proc.commandLine(pid)
-        return words.prefix(2) == ["apus-runtime", "monitor"] ? process : nil
+    /// Kills runtimes that are still at starting or restoring, and what they have forked but not yet put into a cgroup.
+    private static func endUnfinished(_ directory: String) async throws {
+        while true {
+            let unfinished = RuntimeProcess.all(in: directory).filter { !$0.isMonitor }
+            guard !unfinished.isEmpty else { return }
+            for each in unfinished { each.process.signal(SIGKILL) }
+            for each in unfinished { try await each.process.waitUntilGone() }
+        }
     }
 }

@@ -22,6 +22,22 @@ public struct RuntimeConnection: Sendable {
         return status
     }
 
+    /// How it is, if it says so in time. Throws `.notRunning` if not: one that is still starting or restoring, or hangs.
+    public func status(within limit: Duration) async throws -> RuntimeStatus {
+        try await withThrowingTaskGroup(of: RuntimeStatus?.self) { group in
+            group.addTask { try await status() }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let status = try await group.next() ?? nil else {
+                throw RuntimeError(.notRunning, "the runtime of container \(name) has not answered for \(limit)")
+            }
+            return status
+        }
+    }
+
     /// Executes a program inside. Throws `ExecFailure` if it cannot be executed.
     public func exec(_ request: ExecRequest) async throws -> ExecSession {
         var message = ControlRequest.ExecMessage()

@@ -9,7 +9,7 @@ struct Main {
     private static let usage = """
         apus-runtime start   --spec FILE [--status-fd N]
         apus-runtime restore --spec FILE --options FILE [--status-fd N]
-        apus-runtime monitor N NAME        (executed by the two above: N is the descriptor of its plan)
+        apus-runtime monitor N NAME DIR    (executed by the two above: N is the descriptor of its plan)
         apus-runtime files   …             (executed by apusd: reads and writes files inside a container)
         apus-runtime disk    …             (executed by apusd: shows a disk in a running container)
 

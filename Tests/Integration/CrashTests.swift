@@ -113,9 +113,13 @@ extension Integration {
         /// Running and sound, or stopped and able to start; nothing frozen, nothing left over; able to do it all again.
         private func expectSound(_ host: TestHost, _ guest: Guest, _ when: String) throws {
             try eventually("\(when): the container to be running or stopped", limit: .seconds(30)) {
-                let status = try host.status(of: "c1")
                 let busy = try !host.query("/1.0/operations")["running"].array.isEmpty
-                return !busy && (status == "Running" || status == "Stopped")
+                // Running is said of a container until the end of its runtime has been noticed.
+                switch try host.status(of: "c1") {
+                case "Running": return !busy && runtimes(of: host).count == 1
+                case "Stopped": return !busy
+                default: return false
+                }
             }
             try eventually("\(when): nothing to be frozen") { host.state.frozen.isEmpty }
             if try host.status(of: "c1") == "Stopped" {

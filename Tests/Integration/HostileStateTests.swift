@@ -62,7 +62,9 @@ extension Integration {
                     try change.apply(folder)
                     let altered = try listing(folder)
                     let refused = try host.apus("start", name, expecting: 1)
-                    #expect(refused.complaint.contains("Error: "), "\(change.testDescription): \(refused)")
+                    #expect(
+                        refused.complaint.split(separator: "\n").contains { $0.hasPrefix("Error: ") },
+                        "\(change.testDescription): \(refused)")
                     #expect(refused.complaint.count > 30, "\(change.testDescription): \(refused.complaint)")
                     #expect(try host.status(of: name) == "Stopped", "\(change.testDescription)")
                     #expect(host.state.mounts == [], "\(change.testDescription)")

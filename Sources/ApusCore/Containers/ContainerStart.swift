@@ -26,6 +26,7 @@ extension ContainerService {
         } else {
             if entry.record.stateful {
                 logger(name).notice("the kept running state is thrown away by a stateless start")
+                try removeRestoreLeftovers(name)
                 try forgetState(name)
             }
             try await boot(name)
@@ -53,9 +54,11 @@ extension ContainerService {
         handle?.progress("Checking the saved state")
         let checkpointer = try await context.checkpoints.checkpointer()
         _ = try CheckpointStore.verify(directory: directory, with: checkpointer)
+        try removeRestoreLeftovers(name)
         try await withRollback { rollback in
             let record = try beginGeneration(name)
             rollback.add { try await self.endGeneration(name) }
+            rollback.add { try await self.removeRestoreLeftovers(name) }
             let rootfs = try pools.driver(record.pool).rootfs(of: .container(name))
             var spec = try spec(record, rootfs: rootfs)
             let devices = try await startDevices(record, &spec, rollback)
@@ -65,6 +68,16 @@ extension ContainerService {
             adopt(name, spec, devices, initPID: status.initPID)
         }
         try forgetState(name)
+    }
+
+    /// Takes away what a CRIU that was killed in a restore has left in the container's files: the next one would fail
+    /// on it.
+    func removeRestoreLeftovers(_ name: String) throws {
+        let rootfs = try pools.driver(try entry(name).record.pool).rootfs(of: .container(name))
+        let count = try RestoreLeftovers.remove(
+            checkpoint: context.directory.stoppedState(name), rootfs: rootfs)
+        guard count > 0 else { return }
+        logger(name).notice("removed files that an interrupted restore had left", metadata: ["count": "\(count)"])
     }
 
     /// Restores a container, which then stands ready to run. Its memory is compared with the manifest meanwhile.

@@ -501,19 +501,10 @@ nonisolated struct criu_fanotify: Sendable {
   fileprivate var _id: UInt32? = nil
 }
 
-nonisolated struct criu_file: Sendable {
+nonisolated struct criu_regular_file: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
-
-  var type: UInt32 {
-    get {_type ?? 0}
-    set {_type = newValue}
-  }
-  /// Returns true if `type` has been explicitly set.
-  var hasType: Bool {self._type != nil}
-  /// Clears the value of `type`. Subsequent reads from it will return its default value.
-  mutating func clearType() {self._type = nil}
 
   var id: UInt32 {
     get {_id ?? 0}
@@ -524,42 +515,97 @@ nonisolated struct criu_file: Sendable {
   /// Clears the value of `id`. Subsequent reads from it will return its default value.
   mutating func clearID() {self._id = nil}
 
-  var timerfd: criu_timerfd {
-    get {_timerfd ?? criu_timerfd()}
-    set {_timerfd = newValue}
+  var name: String {
+    get {_name ?? String()}
+    set {_name = newValue}
   }
-  /// Returns true if `timerfd` has been explicitly set.
-  var hasTimerfd: Bool {self._timerfd != nil}
-  /// Clears the value of `timerfd`. Subsequent reads from it will return its default value.
-  mutating func clearTimerfd() {self._timerfd = nil}
+  /// Returns true if `name` has been explicitly set.
+  var hasName: Bool {self._name != nil}
+  /// Clears the value of `name`. Subsequent reads from it will return its default value.
+  mutating func clearName() {self._name = nil}
 
-  var inotify: criu_inotify {
-    get {_inotify ?? criu_inotify()}
-    set {_inotify = newValue}
+  var mntID: Int32 {
+    get {_mntID ?? 0}
+    set {_mntID = newValue}
   }
-  /// Returns true if `inotify` has been explicitly set.
-  var hasInotify: Bool {self._inotify != nil}
-  /// Clears the value of `inotify`. Subsequent reads from it will return its default value.
-  mutating func clearInotify() {self._inotify = nil}
-
-  var fanotify: criu_fanotify {
-    get {_fanotify ?? criu_fanotify()}
-    set {_fanotify = newValue}
-  }
-  /// Returns true if `fanotify` has been explicitly set.
-  var hasFanotify: Bool {self._fanotify != nil}
-  /// Clears the value of `fanotify`. Subsequent reads from it will return its default value.
-  mutating func clearFanotify() {self._fanotify = nil}
+  /// Returns true if `mntID` has been explicitly set.
+  var hasMntID: Bool {self._mntID != nil}
+  /// Clears the value of `mntID`. Subsequent reads from it will return its default value.
+  mutating func clearMntID() {self._mntID = nil}
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
-  fileprivate var _type: UInt32? = nil
   fileprivate var _id: UInt32? = nil
-  fileprivate var _timerfd: criu_timerfd? = nil
-  fileprivate var _inotify: criu_inotify? = nil
-  fileprivate var _fanotify: criu_fanotify? = nil
+  fileprivate var _name: String? = nil
+  fileprivate var _mntID: Int32? = nil
+}
+
+nonisolated struct criu_file: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var type: UInt32 {
+    get {_storage._type ?? 0}
+    set {_uniqueStorage()._type = newValue}
+  }
+  /// Returns true if `type` has been explicitly set.
+  var hasType: Bool {_storage._type != nil}
+  /// Clears the value of `type`. Subsequent reads from it will return its default value.
+  mutating func clearType() {_uniqueStorage()._type = nil}
+
+  var id: UInt32 {
+    get {_storage._id ?? 0}
+    set {_uniqueStorage()._id = newValue}
+  }
+  /// Returns true if `id` has been explicitly set.
+  var hasID: Bool {_storage._id != nil}
+  /// Clears the value of `id`. Subsequent reads from it will return its default value.
+  mutating func clearID() {_uniqueStorage()._id = nil}
+
+  var reg: criu_regular_file {
+    get {_storage._reg ?? criu_regular_file()}
+    set {_uniqueStorage()._reg = newValue}
+  }
+  /// Returns true if `reg` has been explicitly set.
+  var hasReg: Bool {_storage._reg != nil}
+  /// Clears the value of `reg`. Subsequent reads from it will return its default value.
+  mutating func clearReg() {_uniqueStorage()._reg = nil}
+
+  var timerfd: criu_timerfd {
+    get {_storage._timerfd ?? criu_timerfd()}
+    set {_uniqueStorage()._timerfd = newValue}
+  }
+  /// Returns true if `timerfd` has been explicitly set.
+  var hasTimerfd: Bool {_storage._timerfd != nil}
+  /// Clears the value of `timerfd`. Subsequent reads from it will return its default value.
+  mutating func clearTimerfd() {_uniqueStorage()._timerfd = nil}
+
+  var inotify: criu_inotify {
+    get {_storage._inotify ?? criu_inotify()}
+    set {_uniqueStorage()._inotify = newValue}
+  }
+  /// Returns true if `inotify` has been explicitly set.
+  var hasInotify: Bool {_storage._inotify != nil}
+  /// Clears the value of `inotify`. Subsequent reads from it will return its default value.
+  mutating func clearInotify() {_uniqueStorage()._inotify = nil}
+
+  var fanotify: criu_fanotify {
+    get {_storage._fanotify ?? criu_fanotify()}
+    set {_uniqueStorage()._fanotify = newValue}
+  }
+  /// Returns true if `fanotify` has been explicitly set.
+  var hasFanotify: Bool {_storage._fanotify != nil}
+  /// Clears the value of `fanotify`. Subsequent reads from it will return its default value.
+  mutating func clearFanotify() {_uniqueStorage()._fanotify = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 nonisolated struct criu_process: Sendable {
@@ -726,6 +772,57 @@ nonisolated struct criu_remap: Sendable {
   fileprivate var _origID: UInt32? = nil
   fileprivate var _remapID: UInt32? = nil
   fileprivate var _remapType: UInt32? = nil
+}
+
+nonisolated struct criu_mount: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var mntID: UInt32 {
+    get {_mntID ?? 0}
+    set {_mntID = newValue}
+  }
+  /// Returns true if `mntID` has been explicitly set.
+  var hasMntID: Bool {self._mntID != nil}
+  /// Clears the value of `mntID`. Subsequent reads from it will return its default value.
+  mutating func clearMntID() {self._mntID = nil}
+
+  var rootDev: UInt32 {
+    get {_rootDev ?? 0}
+    set {_rootDev = newValue}
+  }
+  /// Returns true if `rootDev` has been explicitly set.
+  var hasRootDev: Bool {self._rootDev != nil}
+  /// Clears the value of `rootDev`. Subsequent reads from it will return its default value.
+  mutating func clearRootDev() {self._rootDev = nil}
+
+  var root: String {
+    get {_root ?? String()}
+    set {_root = newValue}
+  }
+  /// Returns true if `root` has been explicitly set.
+  var hasRoot: Bool {self._root != nil}
+  /// Clears the value of `root`. Subsequent reads from it will return its default value.
+  mutating func clearRoot() {self._root = nil}
+
+  var mountpoint: String {
+    get {_mountpoint ?? String()}
+    set {_mountpoint = newValue}
+  }
+  /// Returns true if `mountpoint` has been explicitly set.
+  var hasMountpoint: Bool {self._mountpoint != nil}
+  /// Clears the value of `mountpoint`. Subsequent reads from it will return its default value.
+  mutating func clearMountpoint() {self._mountpoint = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _mntID: UInt32? = nil
+  fileprivate var _rootDev: UInt32? = nil
+  fileprivate var _root: String? = nil
+  fileprivate var _mountpoint: String? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -1268,16 +1365,13 @@ nonisolated extension criu_fanotify: SwiftProtobuf.Message, SwiftProtobuf._Messa
   }
 }
 
-nonisolated extension criu_file: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = "criu_file"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}type\0\u{1}id\0\u{2}\u{a}timerfd\0\u{1}inotify\0\u{1}fanotify\0")
+nonisolated extension criu_regular_file: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "criu_regular_file"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{2}\u{5}name\0\u{3}mnt_id\0")
 
   public var isInitialized: Bool {
-    if self._type == nil {return false}
     if self._id == nil {return false}
-    if let v = self._timerfd, !v.isInitialized {return false}
-    if let v = self._inotify, !v.isInitialized {return false}
-    if let v = self._fanotify, !v.isInitialized {return false}
+    if self._name == nil {return false}
     return true
   }
 
@@ -1287,11 +1381,9 @@ nonisolated extension criu_file: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularUInt32Field(value: &self._type) }()
-      case 2: try { try decoder.decodeSingularUInt32Field(value: &self._id) }()
-      case 12: try { try decoder.decodeSingularMessageField(value: &self._timerfd) }()
-      case 13: try { try decoder.decodeSingularMessageField(value: &self._inotify) }()
-      case 14: try { try decoder.decodeSingularMessageField(value: &self._fanotify) }()
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self._id) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self._name) }()
+      case 7: try { try decoder.decodeSingularSInt32Field(value: &self._mntID) }()
       default: break
       }
     }
@@ -1302,30 +1394,139 @@ nonisolated extension criu_file: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._type {
+    try { if let v = self._id {
       try visitor.visitSingularUInt32Field(value: v, fieldNumber: 1)
     } }()
-    try { if let v = self._id {
-      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 2)
+    try { if let v = self._name {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 6)
     } }()
-    try { if let v = self._timerfd {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
-    } }()
-    try { if let v = self._inotify {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
-    } }()
-    try { if let v = self._fanotify {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+    try { if let v = self._mntID {
+      try visitor.visitSingularSInt32Field(value: v, fieldNumber: 7)
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: criu_file, rhs: criu_file) -> Bool {
-    if lhs._type != rhs._type {return false}
+  static func ==(lhs: criu_regular_file, rhs: criu_regular_file) -> Bool {
     if lhs._id != rhs._id {return false}
-    if lhs._timerfd != rhs._timerfd {return false}
-    if lhs._inotify != rhs._inotify {return false}
-    if lhs._fanotify != rhs._fanotify {return false}
+    if lhs._name != rhs._name {return false}
+    if lhs._mntID != rhs._mntID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension criu_file: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "criu_file"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}type\0\u{1}id\0\u{1}reg\0\u{2}\u{9}timerfd\0\u{1}inotify\0\u{1}fanotify\0")
+
+  fileprivate class _StorageClass {
+    var _type: UInt32? = nil
+    var _id: UInt32? = nil
+    var _reg: criu_regular_file? = nil
+    var _timerfd: criu_timerfd? = nil
+    var _inotify: criu_inotify? = nil
+    var _fanotify: criu_fanotify? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _type = source._type
+      _id = source._id
+      _reg = source._reg
+      _timerfd = source._timerfd
+      _inotify = source._inotify
+      _fanotify = source._fanotify
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public var isInitialized: Bool {
+    return withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      if _storage._type == nil {return false}
+      if _storage._id == nil {return false}
+      if let v = _storage._reg, !v.isInitialized {return false}
+      if let v = _storage._timerfd, !v.isInitialized {return false}
+      if let v = _storage._inotify, !v.isInitialized {return false}
+      if let v = _storage._fanotify, !v.isInitialized {return false}
+      return true
+    }
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularUInt32Field(value: &_storage._type) }()
+        case 2: try { try decoder.decodeSingularUInt32Field(value: &_storage._id) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._reg) }()
+        case 12: try { try decoder.decodeSingularMessageField(value: &_storage._timerfd) }()
+        case 13: try { try decoder.decodeSingularMessageField(value: &_storage._inotify) }()
+        case 14: try { try decoder.decodeSingularMessageField(value: &_storage._fanotify) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._type {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._id {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._reg {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      try { if let v = _storage._timerfd {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+      } }()
+      try { if let v = _storage._inotify {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+      } }()
+      try { if let v = _storage._fanotify {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: criu_file, rhs: criu_file) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._type != rhs_storage._type {return false}
+        if _storage._id != rhs_storage._id {return false}
+        if _storage._reg != rhs_storage._reg {return false}
+        if _storage._timerfd != rhs_storage._timerfd {return false}
+        if _storage._inotify != rhs_storage._inotify {return false}
+        if _storage._fanotify != rhs_storage._fanotify {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1534,6 +1735,63 @@ nonisolated extension criu_remap: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if lhs._origID != rhs._origID {return false}
     if lhs._remapID != rhs._remapID {return false}
     if lhs._remapType != rhs._remapType {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension criu_mount: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "criu_mount"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{2}mnt_id\0\u{3}root_dev\0\u{2}\u{3}root\0\u{1}mountpoint\0")
+
+  public var isInitialized: Bool {
+    if self._mntID == nil {return false}
+    if self._rootDev == nil {return false}
+    if self._root == nil {return false}
+    if self._mountpoint == nil {return false}
+    return true
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self._mntID) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self._rootDev) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self._root) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self._mountpoint) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._mntID {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._rootDev {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._root {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 6)
+    } }()
+    try { if let v = self._mountpoint {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 7)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: criu_mount, rhs: criu_mount) -> Bool {
+    if lhs._mntID != rhs._mntID {return false}
+    if lhs._rootDev != rhs._rootDev {return false}
+    if lhs._root != rhs._root {return false}
+    if lhs._mountpoint != rhs._mountpoint {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
