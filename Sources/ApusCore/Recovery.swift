@@ -102,12 +102,19 @@ extension ContainerService {
         }
         // The new one counts once it runs; one that is still held ends by itself with the daemon.
         let survivor = alive.max()
+        let note = context.store.restoreNote(name)
+        defer { try? context.store.setRestoreNote(name, nil) }
         if let staged = await driver.staged(for: name) {
             let live = driver.rootfs(of: .container(name))
-            if let survivor,
-                let shown = inode(context.directory.runtime(name, generation: survivor) + "/root"),
-                shown != inode(live), shown == inode(staged.rootfs)
-            {
+            let former: UInt64? =
+                if let survivor {
+                    inode(context.directory.runtime(name, generation: survivor) + "/root")
+                } else if let note, entry.record.generation != note.generation {
+                    note.files
+                } else {
+                    nil
+                }
+            if let former, former != inode(live), former == inode(staged.rootfs) {
                 do {
                     try await staged.swap()
                     logger(name).notice(
@@ -119,7 +126,10 @@ extension ContainerService {
             if let again = await driver.staged(for: name) { await again.discard() }
         }
         if let survivor, survivor != entry.record.generation {
-            _ = try? change(name) { $0.generation = survivor }
+            _ = try? change(name) { record in
+                record.generation = survivor
+                if survivor != note?.generation { note?.apply(to: &record) }
+            }
         }
     }
 
@@ -273,7 +283,7 @@ extension ContainerService {
         }
     }
 
-    private func inode(_ path: String) -> UInt64? {
+    func inode(_ path: String) -> UInt64? {
         guard let directory = try? FileDescriptor.open(path, O_RDONLY | O_DIRECTORY),
             let status = try? directory.status()
         else { return nil }

@@ -22,10 +22,11 @@ public struct CRIUService: Sendable {
     /// Stops a tree of tasks and saves it. Cancelling the task kills CRIU; the caller must then resume the
     /// tasks.
     public func dump(
-        _ options: CRIUDumpOptions, onNotification handler: @escaping Handler = { _ in }
+        _ options: CRIUDumpOptions, guardedBy guardian: CRIUGuard? = nil,
+        onNotification handler: @escaping Handler = { _ in }
     ) async throws -> CRIUDumpStatistics {
         try await run { session, criu in
-            try session.dump(options) { notification in try criu.serve(notification, handler) }
+            try session.dump(options, guardedBy: guardian) { notification in try criu.serve(notification, handler) }
         }
     }
 

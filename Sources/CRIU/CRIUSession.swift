@@ -8,6 +8,7 @@ public final class CRIUSession {
     public typealias Handler = (CRIUNotification) throws -> Void
 
     private let channel: CRIUChannel
+    private var guardian: CRIUGuard?
     private var ended = false
 
     /// Starts CRIU. Nothing is stopped or restored yet.
@@ -32,10 +33,13 @@ public final class CRIUSession {
     /// The CRIU process. Whoever kills it resumes what it had stopped.
     public let process: ProcessDescriptor
 
-    /// Stops a tree of tasks and saves it; returns what CRIU measured.
+    /// Stops a tree of tasks and saves it; returns what CRIU measured. With a guard the tasks outlive CRIU's death.
     public func dump(
-        _ options: CRIUDumpOptions, onNotification handler: Handler = { _ in }
+        _ options: CRIUDumpOptions, guardedBy guardian: CRIUGuard? = nil,
+        onNotification handler: Handler = { _ in }
     ) throws(CRIUError) -> CRIUDumpStatistics {
+        self.guardian = guardian
+        guardian?.begin(process.pid)
         let directories = try Directories(images: options.imageDirectory, work: options.common.workDirectory)
         let request = CRIURequest.dump(
             options, imageDirectory: directories.images, workDirectory: directories.work)
@@ -162,6 +166,7 @@ public final class CRIUSession {
         channel.close()
         guard !ended else { return "has ended" }
         ended = true
+        guardian?.end()
         return (try? process.waitBlocking())?.description ?? "has ended"
     }
 }

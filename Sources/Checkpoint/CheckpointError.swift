@@ -9,6 +9,8 @@ public struct CheckpointError: Error, Sendable, CustomStringConvertible {
         public static let notCheckpointable = Code(description: "notCheckpointable")
         /// The dump failed; the container runs on.
         public static let dumpFailed = Code(description: "dumpFailed")
+        /// CRIU died and took the life of processes with it: the container must not go on as it is.
+        public static let tasksHarmed = Code(description: "tasksHarmed")
         /// The caller's closure (the snapshot of the files) failed; the container runs on.
         public static let snapshotFailed = Code(description: "snapshotFailed")
         /// The checkpoint was made for another kind of machine.

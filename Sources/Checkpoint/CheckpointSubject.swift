@@ -1,3 +1,5 @@
+import ContainerRuntime
+
 /// A running container, as far as a checkpoint has to know it.
 public struct CheckpointSubject: Sendable, Hashable {
     /// The container's name, for messages.
@@ -30,6 +32,12 @@ public struct CheckpointSubject: Sendable, Hashable {
             self.path = path
             self.hostPath = hostPath
         }
+    }
+
+    /// The control groups it is frozen by: not its own root, but the one above that carries the limits.
+    func outerCgroup() throws -> ContainerCgroup {
+        ContainerCgroup(
+            layout: try .current(), name: cgroup.split(separator: "/").dropLast().joined(separator: "/"))
     }
 
     /// Describes a running container.

@@ -79,11 +79,9 @@ public struct Checkpointer: Sendable {
     /// Makes sure that a container whose dump was cut short (by a crash of the daemon, for instance) goes on.
     public static func recover(_ subject: CheckpointSubject) async throws {
         HostTuning.recover()
-        // The limits' group is the one that is frozen, not the container's own below it.
-        let name = subject.cgroup.split(separator: "/").dropLast().joined(separator: "/")
-        let cgroup = ContainerCgroup(layout: try .current(), name: name)
+        let cgroup = try subject.outerCgroup()
         if cgroup.isFrozen { try await cgroup.setFrozen(false) }
-        _ = try await onThread { Recovery.endRepair(below: subject.initPID) }
+        try await onThread { Recovery.mend(below: subject.initPID) }
     }
 }
 

@@ -33,8 +33,11 @@ struct DumpAttempt: Sendable {
         let hasher = MemoryHasher(directory: directory)
         let tuning = options.mayTuneHost ? HostTuning.expediteRCU() : nil
         defer { tuning?.undo() }
+        let cgroup = try plan.subject.outerCgroup()
+        let guardian = CRIUGuard(initPID: plan.subject.initPID) { try cgroup.setFrozenBlocking($0) }
+        let initProcess = try ProcessDescriptor(pid: plan.subject.initPID)
         do {
-            let statistics = try await service.dump(criuOptions) { notification in
+            let statistics = try await service.dump(criuOptions, guardedBy: guardian) { notification in
                 switch notification.moment {
                 case .networkLock: frozen.begin(collect: collect, step: onFrozen)
                 case .postDump: try await finishWhileFrozen(frozen)
@@ -42,25 +45,44 @@ struct DumpAttempt: Sendable {
                 }
             }
             tuning?.undo()
-            var record = try frozen.record()
-            record.frozenMicroseconds = statistics.frozenTime
-            record.size = (try? await onThread { try Self.sizeOfFiles(images) }) ?? 0
-            try CheckpointStore.mend(directory, record)
-            try CheckpointStore.write(record, to: directory)
-            keepLog()
+            let record = try await complete(frozen, statistics.frozenTime)
             return (record, await hasher.sums())
         } catch {
             tuning?.undo()
+            if await isDone(error, frozen, initProcess) {
+                let record = try await complete(frozen, 0)
+                return (record, await hasher.sums())
+            }
             hasher.stop()
             await frozen.cancel()
             keepLog()
             resumeTasks()
             if (error as? CRIUError)?.code == .connectionClosed {
-                _ = try? await onThread { Recovery.endRepair(below: plan.subject.initPID) }
+                _ = try? await onThread { Recovery.mend(below: plan.subject.initPID, stopped: plan.stopped) }
             }
             try? CheckpointStore.remove(directory: directory)
-            throw explained(error, frozen)
+            if case .harmed(let harms) = guardian.outcome { throw harmed(harms) }
+            throw explained(error, isRunning: !initProcess.hasEnded)
         }
+    }
+
+    /// Whether CRIU died only after it had saved everything and had begun to end the tasks, init first.
+    private func isDone(_ error: any Error, _ frozen: FrozenWork, _ initProcess: ProcessDescriptor) async -> Bool {
+        guard (error as? CRIUError)?.code == .connectionClosed, frozen.isSaved, !options.leaveRunning else {
+            return false
+        }
+        return (try? await initProcess.waitForEnd(milliseconds: 500)) == true
+    }
+
+    /// Writes what is known only when CRIU has ended.
+    private func complete(_ frozen: FrozenWork, _ frozenTime: UInt32) async throws -> CheckpointRecord {
+        var record = try frozen.record()
+        record.frozenMicroseconds = frozenTime
+        record.size = (try? await onThread { try Self.sizeOfFiles(images) }) ?? 0
+        try CheckpointStore.mend(directory, record)
+        try CheckpointStore.write(record, to: directory)
+        keepLog()
+        return record
     }
 
     private var criuOptions: CRIUDumpOptions {
@@ -97,6 +119,7 @@ struct DumpAttempt: Sendable {
             try await whileFrozen()
             // A snapshot begun beside the dump may have passed the directories where CRIU then linked files back.
             if onFrozen != nil, CheckpointStore.hasRelinkedFiles(directory) { try await whileFrozen() }
+            frozen.setSaved()
         } catch {
             throw CheckpointError(
                 .snapshotFailed,
@@ -133,15 +156,27 @@ struct DumpAttempt: Sendable {
         }
     }
 
-    private func explained(_ error: any Error, _ frozen: FrozenWork) -> any Error {
+    private func explained(_ error: any Error, isRunning: Bool) -> any Error {
         guard let criu = error as? CRIUError else { return error }
         if let own = criu.underlying as? CheckpointError { return own }
-        let reason = CRIUDiagnosis.explain(criu.logLines) ?? criu.logLines.last ?? criu.description
+        let known = CRIUDiagnosis.explain(criu.logLines)
+        // Of a CRIU that was killed the log has no reason: how it ended is one.
+        let own = criu.code == .connectionClosed ? criu.message : criu.logLines.last ?? criu.description
+        let after = isRunning ? "It runs on" : "The container has ended meanwhile"
         let final = CheckpointError(
             .dumpFailed,
-            "cannot checkpoint \(plan.subject.name): \(reason). It runs on; the full log is \(options.logFile)",
+            "cannot checkpoint \(plan.subject.name): \(known ?? own). \(after); the full log is \(options.logFile)",
             logFile: options.logFile, underlying: criu)
         return CRIUDiagnosis.isTransient(criu.logLines) ? TransientDumpFailure(final: final) : final
+    }
+
+    /// CRIU died while its own code was in some tasks, and they could not be mended.
+    private func harmed(_ harms: [CRIUGuard.Harm]) -> CheckpointError {
+        let all = harms.map { "process \($0.pid) (\($0.name)): \($0.reason)" }.joined(separator: "; ")
+        return CheckpointError(
+            .tasksHarmed,
+            "cannot checkpoint \(plan.subject.name): CRIU was killed, or crashed, at a moment that not all processes outlive: \(all). The full log is \(options.logFile)",
+            logFile: options.logFile)
     }
 
     private static func sizeOfFiles(_ directory: String) throws -> Int64 {
@@ -158,6 +193,7 @@ private final class FrozenWork: Sendable {
         var findings: Task<CheckpointRecorder.Findings, any Error>?
         var step: Task<Void, any Error>?
         var record: CheckpointRecord?
+        var isSaved = false
     }
 
     private let state = Mutex(State())
@@ -179,6 +215,11 @@ private final class FrozenWork: Sendable {
     }
 
     func stepDone() async throws { try await state.withLock { $0.step }?.value }
+
+    /// Everything is saved, the files too: what comes after this changes nothing any more.
+    func setSaved() { state.withLock { $0.isSaved = true } }
+
+    var isSaved: Bool { state.withLock { $0.isSaved } }
 
     func set(_ record: CheckpointRecord) { state.withLock { $0.record = record } }
 

@@ -18,6 +18,24 @@ extension ContainerCgroup {
         }
     }
 
+    /// The same for a thread of its own, which it blocks. Whoever cannot be made to stand still in two seconds is left to
+    /// itself: it stops before it runs on.
+    public func setFrozenBlocking(_ frozen: Bool) throws {
+        if let v2 = layout.unified, Files.exists(path(in: v2) + "/cgroup.freeze") {
+            try Files.poke(path(in: v2) + "/cgroup.freeze", frozen ? "1" : "0")
+            guard frozen else { return }
+            let events = try FileDescriptor.open(path(in: v2) + "/cgroup.events", O_RDONLY)
+            for _ in 0..<100 {
+                let text = String(decoding: try events.readFromStart(), as: UTF8.self)
+                if text.split(separator: "\n").contains("frozen 1") { return }
+                var entry = pollfd(fd: events.rawValue, events: Int16(POLLPRI), revents: 0)
+                _ = poll(&entry, 1, 20)
+            }
+        } else if let v1 = layout.hierarchy(for: "freezer") {
+            try Files.poke(path(in: v1) + "/freezer.state", frozen ? "FROZEN" : "THAWED")
+        }
+    }
+
     /// Whether the container is frozen (by `setFrozen`).
     public var isFrozen: Bool {
         if let v2 = layout.unified, let text = try? Files.text(path(in: v2) + "/cgroup.freeze") {

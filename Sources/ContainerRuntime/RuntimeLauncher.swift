@@ -91,7 +91,8 @@ public struct HeldRestore: Sendable {
 
     /// Lets the processes run. After this there is no way back.
     public func commit() async throws -> RuntimeStatus {
-        try launch.send(.commit)
+        // A runtime that has gone meanwhile is noticed by what comes next.
+        try? launch.send(.commit)
         return try await launch.finish(.restoreFailed, "restore")
     }
 

@@ -63,9 +63,11 @@ extension ContainerService {
             var spec = try spec(record, rootfs: rootfs)
             let devices = try await startDevices(record, &spec, rollback)
             handle?.progress("Restoring processes")
-            let held = try await restoreHeld(spec, from: directory)
+            let final = spec
+            let held = try await restoreHeld(final, from: directory)
+            rollback.add { await self.abandon(held, final) }
             let status = try await held.commit()
-            adopt(name, spec, devices, initPID: status.initPID)
+            adopt(name, final, devices, initPID: status.initPID)
         }
         try forgetState(name)
     }

@@ -29,10 +29,12 @@ extension ContainerService {
         let directory = context.directory.stoppedState(name)
         try CheckpointStore.remove(directory: directory)
         try Files.makeDirectories(context.directory.checkpoints(name), mode: 0o700)
-        let result = try await checkpointer.dump(
-            subject(live), into: directory,
-            options: CheckpointOptions(leaveRunning: false, logFile: logFile(name, "criu-dump")),
-            whileFrozen: {}, progress: { Self.report($0, handle) })
+        let result = try await endingHarmed(live) {
+            try await checkpointer.dump(
+                subject(live), into: directory,
+                options: CheckpointOptions(leaveRunning: false, logFile: logFile(name, "criu-dump")),
+                whileFrozen: {}, progress: { Self.report($0, handle) })
+        }
         // The processes are gone, or about to go: from here on the saved state is the container.
         try change(name) { record in
             record.stateful = true
@@ -42,6 +44,23 @@ extension ContainerService {
         }
         if await !live.ended.wait(.seconds(5)) { try await kill(live) }
         tell("instance-stopped", name, ["stateful": true])
+    }
+
+    /// Makes a checkpoint. If CRIU dies at it and processes with it, the container is ended: half of one must not go on.
+    func endingHarmed(
+        _ live: LiveContainer, _ dump: () async throws -> CheckpointResult
+    ) async throws -> CheckpointResult {
+        do {
+            return try await dump()
+        } catch let error as CheckpointError where error.code == .tasksHarmed {
+            let name = live.spec.name
+            let advice =
+                "The container was ended, because it would have gone on without them. Start it afresh with \"apus start \(name)\", or put it back to a snapshot with \"apus restore \(name) SNAPSHOT\""
+            logger(name).error("\(error.message). \(advice)")
+            try await kill(live)
+            try change(name) { $0.shouldRun = false }
+            throw ServiceError.failure("\(error.message). \(advice)")
+        }
     }
 
     /// Refuses what can be known to fail before anything is touched.

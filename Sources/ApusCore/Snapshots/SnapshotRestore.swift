@@ -88,6 +88,10 @@ extension ContainerService {
             handle.progress("Restoring processes")
             let held = try await restoreHeld(spec, from: directory)
             rollback.add { await self.abandon(held, spec) }
+            let files = inode(driver.rootfs(of: .container(name)))
+            try context.store.setRestoreNote(
+                name, RestoreNote(before.record, files: files, next: record.generation))
+            rollback.add { try self.context.store.setRestoreNote(name, nil) }
             try await staged.swap()
             rollback.add { try await staged.swap() }
             try commit(name, record)
@@ -96,6 +100,7 @@ extension ContainerService {
             rollback.disarm()
             adopt(name, spec, devices, initPID: status.initPID)
         }
+        try? context.store.setRestoreNote(name, nil)
         if let former {
             await sessions.end(
                 name, why: "\(name) was put back to snapshot \(snapshot.name); this session ends")

@@ -88,12 +88,14 @@ extension ContainerService {
         try Files.makeDirectories(context.directory.snapshotStates(name), mode: 0o700)
         try await files.begin()
         let directory = context.directory.snapshotState(name, snapshot)
-        let result = try await checkpointer.dump(
-            subject(live), into: directory,
-            options: CheckpointOptions(leaveRunning: true, logFile: logFile(name, "criu-dump")),
-            onFrozen: { await files.startUpdate() },
-            whileFrozen: { try await files.update() },
-            progress: { Self.report($0, handle) })
+        let result = try await endingHarmed(live) {
+            try await checkpointer.dump(
+                subject(live), into: directory,
+                options: CheckpointOptions(leaveRunning: true, logFile: logFile(name, "criu-dump")),
+                onFrozen: { await files.startUpdate() },
+                whileFrozen: { try await files.update() },
+                progress: { Self.report($0, handle) })
+        }
         try await files.commit()
         return result
     }

@@ -186,3 +186,25 @@ int apus_poller_add(int poller, int fd, int write, uint64_t id);
 int apus_poller_remove(int poller, int fd);
 /// Waits until some are ready; how many, with their numbers in `ids`.
 int apus_poller_wait(int poller, uint64_t *ids, int room);
+
+
+// ---- Tracing. All calls about one process have to come from the same thread.
+// Begins to trace without stopping; with stop_at_exit it stops before it ends, also when it is killed.
+int apus_trace_seize(int32_t pid, int stop_at_exit);
+int apus_trace_interrupt(int32_t pid);
+int apus_trace_continue(int32_t pid, int signal);
+// Leaves a process that was stopped by a signal stopped.
+int apus_trace_listen(int32_t pid);
+int apus_trace_detach(int32_t pid);
+enum {
+    APUS_TRACE_ENDED = 0,      // it has ended; its end is still there to be waited for
+    APUS_TRACE_STOPPED = 1,    // by apus_trace_interrupt
+    APUS_TRACE_SIGNAL = 2,     // a signal is about to be delivered
+    APUS_TRACE_GROUP_STOP = 3, // by SIGSTOP or the like
+    APUS_TRACE_ENDING = 4,     // about to end
+};
+int apus_trace_wait(int32_t pid, int *signal);
+int apus_trace_signal_mask(int32_t pid, uint64_t *mask, int set);
+// The general or the extended registers, as the kernel lays them out. Returns their size.
+int apus_trace_registers(int32_t pid, int extended, void *registers, size_t size, int set);
+int apus_trace_clear_breakpoints(int32_t pid);
