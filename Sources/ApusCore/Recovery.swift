@@ -78,7 +78,9 @@ extension ContainerService {
     private func awaitDumps(_ journal: [JournalEntry]) async {
         for entry in journal {
             let directory = context.directory.checkpoints(entry.container)
-            guard await !CheckpointStore.waitForWriters(directory: directory, limit: Self.patience) else { continue }
+            guard await !CheckpointStore.waitForWriters(directory: directory, limit: Self.patience) else {
+                continue
+            }
             logger(entry.container).error(
                 "CRIU is still at work for an operation that was interrupted; if it does not end, end it",
                 metadata: ["action": "\(entry.action)", "directory": "\(directory)"])

@@ -58,7 +58,8 @@ public enum CRIUGhosts {
             guard let root, id >= 0, let mount = mounts[UInt32(id)], mount.rootDev == root.rootDev else {
                 return nil
             }
-            let whole = Self.parts(mount.root) + Self.parts(name).dropFirst(Self.parts(mount.mountpoint).count)
+            let whole =
+                Self.parts(mount.root) + Self.parts(name).dropFirst(Self.parts(mount.mountpoint).count)
             let above = Self.parts(root.root)
             guard Self.parts(name).starts(with: Self.parts(mount.mountpoint)), whole.starts(with: above),
                 whole.count > above.count, !whole.contains("..")

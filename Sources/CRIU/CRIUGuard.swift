@@ -94,7 +94,8 @@ public final class CRIUGuard: Sendable {
         var mended = 0
         var harms: [Harm] = []
         for task in held {
-            switch TaskMending(task: task, isInit: task.pid == initPID, doomed: doomed, memory: memory).run() {
+            switch TaskMending(task: task, isInit: task.pid == initPID, doomed: doomed, memory: memory).run()
+            {
             case .unharmed: break
             case .mended: mended += 1
             case .harmed(let reason): harms.append(Harm(pid: task.pid, name: task.name, reason: reason))
@@ -140,8 +141,10 @@ struct HeldTask {
 
     static func all(below initPID: pid_t, tracedBy tracer: pid_t) -> [HeldTask] {
         Proc.tree(from: initPID).compactMap { pid in
-            let threads = ((try? Files.names(in: "/proc/\(pid)/task")) ?? []).compactMap { pid_t($0) }.filter {
-                let fields = (try? Files.text("/proc/\(pid)/task/\($0)/status")).map(ProcessStatus.parseFields)
+            let threads = ((try? Files.names(in: "/proc/\(pid)/task")) ?? []).compactMap { pid_t($0) }.filter
+            {
+                let fields = (try? Files.text("/proc/\(pid)/task/\($0)/status")).map(
+                    ProcessStatus.parseFields)
                 return fields?["TracerPid"] == "\(tracer)"
             }
             guard !threads.isEmpty, let status = try? ProcessStatus(pid: pid) else { return nil }

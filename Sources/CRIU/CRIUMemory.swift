@@ -1,17 +1,17 @@
-internal import Glibc
+package import Glibc
 internal import LinuxSystem
 
 /// What CRIU had in its memory when it died: the registers each task had before CRIU put its own code into it.
 ///
 /// CRIU keeps them in its `struct thread_ctx`: the signals held back, the registers, a mark; then the extended
 /// registers. It stands behind the number of the process or thread it belongs to.
-struct CRIUMemory {
+package struct CRIUMemory {
     /// How a thread was before CRIU changed it.
-    struct Context: Hashable {
-        var signalMask: UInt64
-        var registers: [UInt8]
+    package struct Context: Hashable {
+        package var signalMask: UInt64
+        package var registers: [UInt8]
         /// From here on the extended registers, as far as memory goes.
-        var extended: [UInt8]
+        package var extended: [UInt8]
     }
 
     private var regions: [[UInt64]]
@@ -34,7 +34,7 @@ struct CRIUMemory {
     }
 
     /// Words that are memory, for tests.
-    init(words: [UInt64]) { regions = [words] }
+    package init(words: [UInt64]) { regions = [words] }
 
     private static let mostBytes = 256 << 20
 
@@ -47,7 +47,7 @@ struct CRIUMemory {
 
     /// The context of a thread, told by its number and by the registers that CRIU never changes. Nil: there is none, or
     /// more than one that differ.
-    func context(of thread: pid_t, _ now: Registers) -> Context? {
+    package func context(of thread: pid_t, _ now: Registers) -> Context? {
         var found: Set<Context> = []
         for region in regions {
             region.withUnsafeBufferPointer { words in
@@ -91,17 +91,17 @@ struct CRIUMemory {
 }
 
 /// The general registers of a thread of 64 bits on x86, in the kernel's order.
-struct Registers: Hashable {
-    static let count = 27
-    static let instruction = 16
-    static let codeSegment = 17
-    static let stackSegment = 20
-    static let threadBase = 21
+package struct Registers: Hashable {
+    package static let count = 27
+    package static let instruction = 16
+    package static let codeSegment = 17
+    package static let stackSegment = 20
+    package static let threadBase = 21
 
     var words: [UInt64]
 
     /// Nil: they are of another kind.
-    init?(_ bytes: [UInt8]) {
+    package init?(_ bytes: [UInt8]) {
         guard bytes.count == Self.count * 8 else { return nil }
         words = (0..<Self.count).map { index in
             (0..<8).reduce(0) { $0 | UInt64(bytes[index * 8 + $1]) << UInt64(8 * $1) }
@@ -109,7 +109,7 @@ struct Registers: Hashable {
         guard words[Self.codeSegment] == 0x33 else { return nil }
     }
 
-    subscript(_ index: Int) -> UInt64 { words[index] }
+    package subscript(_ index: Int) -> UInt64 { words[index] }
 }
 
 /// A line of `/proc/<pid>/maps`.

@@ -26,7 +26,9 @@ public struct CRIUService: Sendable {
         onNotification handler: @escaping Handler = { _ in }
     ) async throws -> CRIUDumpStatistics {
         try await run { session, criu in
-            try session.dump(options, guardedBy: guardian) { notification in try criu.serve(notification, handler) }
+            try session.dump(options, guardedBy: guardian) { notification in
+                try criu.serve(notification, handler)
+            }
         }
     }
 

@@ -52,8 +52,10 @@ struct TaskMending {
         guard let former = memory.context(of: number, now) else {
             let isInjected =
                 mask == Self.maskOfParasite
-                || mappings.contains { isOverwritten($0) && $0.start + 16 > now[Registers.instruction]
-                    && $0.start <= now[Registers.instruction] }
+                || mappings.contains {
+                    isOverwritten($0) && $0.start + 16 > now[Registers.instruction]
+                        && $0.start <= now[Registers.instruction]
+                }
             return isInParasite || isInjected
                 ? .harmed("CRIU's code was in it, and what it was doing before is lost") : .unharmed
         }
@@ -74,7 +76,8 @@ struct TaskMending {
         else { return }
         // The header tells which parts are in use; the bytes behind its first 16 are zero.
         let header = former.extended[512..<576]
-        guard header.prefix(8).contains(where: { $0 != 0 }), header.dropFirst(16).allSatisfy({ $0 == 0 }) else {
+        guard header.prefix(8).contains(where: { $0 != 0 }), header.dropFirst(16).allSatisfy({ $0 == 0 })
+        else {
             return
         }
         _ = thread.setRegisters(Array(former.extended.prefix(now.count)), extended: true)
@@ -83,12 +86,15 @@ struct TaskMending {
     // MARK: Code
 
     /// A system call and traps, which CRIU writes over the first code of a task: of 64 and of 32 bits.
-    private static let injected: [[UInt8]] = [[0x0f, 0x05], [0xcd, 0x80]].map { $0 + Array(repeating: 0xcc, count: 6) }
+    private static let injected: [[UInt8]] = [[0x0f, 0x05], [0xcd, 0x80]].map {
+        $0 + Array(repeating: 0xcc, count: 6)
+    }
     /// The name it writes behind that.
     private static let memoryName = Array("CRIUMFD\0".utf8)
 
     private func isOverwritten(_ mapping: MemoryMapping) -> Bool {
-        guard mapping.permissions.contains("x"), let code = code(mapping, in: "/proc/\(task.pid)/mem", mapping.start)
+        guard mapping.permissions.contains("x"),
+            let code = code(mapping, in: "/proc/\(task.pid)/mem", mapping.start)
         else { return false }
         return Self.injected.contains(Array(code.prefix(8))) || Array(code.suffix(8)) == Self.memoryName
     }
@@ -100,7 +106,8 @@ struct TaskMending {
             let file = "/proc/\(task.pid)/map_files/\(mapping.name)"
             guard let code = code(mapping, in: file, mapping.offset),
                 let memory = try? FileDescriptor.open("/proc/\(task.pid)/mem", O_RDWR),
-                pwrite(memory.rawValue, code, code.count, off_t(truncatingIfNeeded: mapping.start)) == code.count
+                pwrite(memory.rawValue, code, code.count, off_t(truncatingIfNeeded: mapping.start))
+                    == code.count
             else { continue }
             isRestored = true
         }

@@ -117,7 +117,9 @@ public enum CheckpointStore {
         let end = ContinuousClock.now + limit
         while let writer = try? await onThread({ writer(below: directory) }) {
             let left = (end - ContinuousClock.now) / .milliseconds(1)
-            guard left > 0, (try? await writer.waitForEnd(milliseconds: Int(left))) == true else { return false }
+            guard left > 0, (try? await writer.waitForEnd(milliseconds: Int(left))) == true else {
+                return false
+            }
         }
         return true
     }

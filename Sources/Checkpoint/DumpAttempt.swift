@@ -67,7 +67,9 @@ struct DumpAttempt: Sendable {
     }
 
     /// Whether CRIU died only after it had saved everything and had begun to end the tasks, init first.
-    private func isDone(_ error: any Error, _ frozen: FrozenWork, _ initProcess: ProcessDescriptor) async -> Bool {
+    private func isDone(_ error: any Error, _ frozen: FrozenWork, _ initProcess: ProcessDescriptor) async
+        -> Bool
+    {
         guard (error as? CRIUError)?.code == .connectionClosed, frozen.isSaved, !options.leaveRunning else {
             return false
         }

@@ -20,7 +20,9 @@ enum Recovery {
             }
             if stopped.contains(pid), (try? ProcessStatus(pid: pid))?.state != "T" { process.signal(SIGSTOP) }
             for entry in open {
-                if entry.target.hasPrefix("socket:"), let socket = try? process.duplicate(descriptor: entry.number) {
+                if entry.target.hasPrefix("socket:"),
+                    let socket = try? process.duplicate(descriptor: entry.number)
+                {
                     reset(socket, tcp, tcpRepair, from: { $0 == 1 }, to: 0)
                     reset(socket, SOL_SOCKET, peekOffset, from: { $0 >= 0 }, to: -1)
                 } else if let root, entry.target.hasPrefix("/"), entry.target.hasSuffix(" (deleted)") {
@@ -34,7 +36,8 @@ enum Recovery {
     private static func removeLink(to open: String, _ former: Substring, _ root: FileDescriptor) {
         var file = stat()
         var parts = former.split(separator: "/")
-        guard stat(open, &file) == 0, file.st_mode & S_IFMT == S_IFREG, file.st_nlink > 0, !parts.isEmpty else {
+        guard stat(open, &file) == 0, file.st_mode & S_IFMT == S_IFREG, file.st_nlink > 0, !parts.isEmpty
+        else {
             return
         }
         parts.removeLast()
@@ -55,11 +58,14 @@ enum Recovery {
     }
 
     private static func reset(
-        _ socket: FileDescriptor, _ level: Int32, _ option: Int32, from isChanged: (Int32) -> Bool, to usual: Int32
+        _ socket: FileDescriptor, _ level: Int32, _ option: Int32, from isChanged: (Int32) -> Bool,
+        to usual: Int32
     ) {
         var value: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
-        guard getsockopt(socket.rawValue, level, option, &value, &length) == 0, isChanged(value) else { return }
+        guard getsockopt(socket.rawValue, level, option, &value, &length) == 0, isChanged(value) else {
+            return
+        }
         value = usual
         _ = setsockopt(socket.rawValue, level, option, &value, length)
     }

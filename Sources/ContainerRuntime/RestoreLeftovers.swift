@@ -55,7 +55,9 @@ public enum RestoreLeftovers {
     }
 
     private static func takenAt(_ checkpoint: String) -> Double? {
-        guard let bytes = try? Files.bytes(checkpoint + "/checkpoint.json", limit: 64 << 20) else { return nil }
+        guard let bytes = try? Files.bytes(checkpoint + "/checkpoint.json", limit: 64 << 20) else {
+            return nil
+        }
         return try? JSONDecoder().decode(CheckpointRecord.self, from: Data(bytes)).takenAt
     }
 }

@@ -32,7 +32,8 @@ public struct RuntimeConnection: Sendable {
             }
             defer { group.cancelAll() }
             guard let status = try await group.next() ?? nil else {
-                throw RuntimeError(.notRunning, "the runtime of container \(name) has not answered for \(limit)")
+                throw RuntimeError(
+                    .notRunning, "the runtime of container \(name) has not answered for \(limit)")
             }
             return status
         }

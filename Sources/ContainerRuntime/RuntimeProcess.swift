@@ -35,7 +35,8 @@ struct RuntimeProcess {
         // A container may name its programs as it likes; but none of them is the host's root.
         guard stat("/proc/\(pid)", &information) == 0, information.st_uid == geteuid() else { return nil }
         let words = Proc.commandLine(pid)
-        guard let program = words.first, program.split(separator: "/").last == "apus-runtime", words.count > 2,
+        guard let program = words.first, program.split(separator: "/").last == "apus-runtime",
+            words.count > 2,
             words.contains(where: { $0 == directory || $0.hasPrefix(directory + "/") })
         else { return nil }
         return words[1]

@@ -79,7 +79,8 @@ extension ContainerService {
         let count = try RestoreLeftovers.remove(
             checkpoint: context.directory.stoppedState(name), rootfs: rootfs)
         guard count > 0 else { return }
-        logger(name).notice("removed files that an interrupted restore had left", metadata: ["count": "\(count)"])
+        logger(name).notice(
+            "removed files that an interrupted restore had left", metadata: ["count": "\(count)"])
     }
 
     /// Restores a container, which then stands ready to run. Its memory is compared with the manifest meanwhile.

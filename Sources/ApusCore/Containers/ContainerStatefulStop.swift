@@ -2,6 +2,7 @@ public import ApusAPI
 import Checkpoint
 import ContainerRuntime
 import LinuxSystem
+import Logging
 
 extension ContainerService {
     /// Stops a container and keeps its running state, for the next start.
