@@ -74,6 +74,19 @@ struct RestoreCgroups {
         }
     }
 
+    /// Has what was restored stand still, CRIU excepted, until `release`: where CRIU or this process dies before it is
+    /// certain that the container is to run, no instruction of it has run. What it writes could not be taken back.
+    func hold(except criu: pid_t) throws {
+        guard let root, let outer = cgroup.layout.unified.map({ cgroup.path(in: $0) }) else { return }
+        try Files.poke("\(outer)/\(ContainerCgroup.agent)/cgroup.procs", "\(criu)")
+        try Files.poke(root + "/cgroup.freeze", "1")
+    }
+
+    /// Lets what was restored run.
+    func release() throws {
+        if let root { try Files.poke(root + "/cgroup.freeze", "0") }
+    }
+
     /// Removes the waiting room, empty once CRIU has ended.
     func removeWaitingRoom() {
         if let root { _ = rmdir("\(root)/\(Self.waitingRoom)") }

@@ -74,6 +74,7 @@ public struct ContainerRestore {
             let result = try session.restore(criuOptions(record, cgroups, images)) { notification in
                 try steps.handle(notification, hold: hold)
             }
+            try cgroups.release()
             cgroups.removeWaitingRoom()
             return RestoredContainer(initPID: result.pid, console: steps.console)
         } catch {

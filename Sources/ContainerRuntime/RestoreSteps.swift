@@ -59,5 +59,6 @@ struct RestoreSteps {
         let processes = cgroups.restoredProcesses(except: criu)
         try cgroups.place(processes)
         RestoreTasks.replay(record, on: processes)
+        try cgroups.hold(except: criu)
     }
 }
