@@ -108,15 +108,15 @@ extension ContainerService {
         defer { try? context.store.setRestoreNote(name, nil) }
         if let staged = await driver.staged(for: name) {
             let live = driver.rootfs(of: .container(name))
-            let former: UInt64? =
+            let former: String? =
                 if let survivor {
-                    inode(context.directory.runtime(name, generation: survivor) + "/root")
+                    identity(context.directory.runtime(name, generation: survivor) + "/root")
                 } else if let note, entry.record.generation != note.generation {
                     note.files
                 } else {
                     nil
                 }
-            if let former, former != inode(live), former == inode(staged.rootfs) {
+            if let former, former != identity(live), former == identity(staged.rootfs) {
                 do {
                     try await staged.swap()
                     logger(name).notice(
@@ -285,11 +285,12 @@ extension ContainerService {
         }
     }
 
-    func inode(_ path: String) -> UInt64? {
+    /// Which directory it is, whatever it is called: on btrfs, where inodes repeat, the device tells.
+    func identity(_ path: String) -> String? {
         guard let directory = try? FileDescriptor.open(path, O_RDONLY | O_DIRECTORY),
             let status = try? directory.status()
         else { return nil }
-        return UInt64(status.st_ino)
+        return "\(status.st_dev):\(status.st_ino)"
     }
 
     /// Removes directories of containers that the database does not know.

@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -24,14 +25,20 @@ int apus_trace_continue(int32_t pid, int signal) {
 int apus_trace_listen(int32_t pid) { return (int)ptrace(PTRACE_LISTEN, pid, NULL, NULL); }
 int apus_trace_detach(int32_t pid) { return (int)ptrace(PTRACE_DETACH, pid, NULL, NULL); }
 
-int apus_trace_wait(int32_t pid, int *signal) {
+int apus_trace_wait(int32_t pid, int milliseconds, int *signal) {
     siginfo_t info;
-    for (;;) {
+    for (int waited = 0;; waited++) {
         // An end is left to whoever waits for the process; a stop is ours.
         memset(&info, 0, sizeof info);
-        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WSTOPPED | WNOWAIT | __WALL) < 0) {
+        int hang = milliseconds < 0 ? 0 : WNOHANG;
+        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WSTOPPED | WNOWAIT | __WALL | hang) < 0) {
             if (errno == EINTR) continue;
             return APUS_TRACE_ENDED;
+        }
+        if (info.si_pid == 0) {
+            if (waited >= milliseconds) return APUS_TRACE_ENDED;
+            poll(NULL, 0, 1);
+            continue;
         }
         if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED) return APUS_TRACE_ENDED;
         int status = 0;
@@ -46,6 +53,11 @@ int apus_trace_wait(int32_t pid, int *signal) {
                        : APUS_TRACE_STOPPED;
         return event ? APUS_TRACE_STOPPED : APUS_TRACE_SIGNAL;
     }
+}
+
+void apus_trace_reap(int32_t pid) {
+    int status;
+    (void)waitpid(pid, &status, __WALL | WNOHANG);
 }
 
 int apus_trace_signal_mask(int32_t pid, uint64_t *mask, int set) {

@@ -26,10 +26,10 @@ public struct TracedThread: Sendable {
         try check("ptrace", "trace \(number)") { apus_trace_seize(number, stopsAtEnd ? 1 : 0) }
     }
 
-    /// Waits for the next thing to tell.
-    public func wait() -> Event {
+    /// Waits for the next thing to tell; with a limit, what has nothing to tell by then counts as ended.
+    public func wait(milliseconds: Int32 = -1) -> Event {
         var signal: Int32 = 0
-        return switch apus_trace_wait(number, &signal) {
+        return switch apus_trace_wait(number, milliseconds, &signal) {
         case Int32(APUS_TRACE_STOPPED): .stopped
         case Int32(APUS_TRACE_SIGNAL): .signal(signal)
         case Int32(APUS_TRACE_GROUP_STOP): .groupStop
@@ -38,12 +38,18 @@ public struct TracedThread: Sendable {
         }
     }
 
-    /// Stops it, and waits until it stands; false: it has ended.
+    /// Stops it, and waits until it stands; false: it has ended, or does not stop. For what is no child of this process.
     public func stop() -> Bool {
-        guard apus_trace_interrupt(number) == 0 else { return false }
+        guard apus_trace_interrupt(number) == 0 else {
+            apus_trace_reap(number)
+            return false
+        }
         while true {
-            switch wait() {
-            case .ended: return false
+            switch wait(milliseconds: 2000) {
+            case .ended:
+                // Its parent, or the first thread of its process, waits for this.
+                apus_trace_reap(number)
+                return false
             case .ending: resume()
             case .signal(let signal): resume(with: signal)
             case .stopped, .groupStop: return true

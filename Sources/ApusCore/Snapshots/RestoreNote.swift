@@ -7,13 +7,13 @@ struct RestoreNote: Codable, Sendable {
     var devices: DevicesMap
     var profiles: [String]
     var ephemeral: Bool
-    /// The inode of its files' root.
-    var files: UInt64?
+    /// Which directory its files' root is.
+    var files: String?
     /// The number of the life that takes its place.
     var generation: Int64?
 
     /// Notes how a container is.
-    init(_ record: ContainerRecord, files: UInt64?, next generation: Int64?) {
+    init(_ record: ContainerRecord, files: String?, next generation: Int64?) {
         config = record.config
         devices = record.devices
         profiles = record.profiles

@@ -88,7 +88,7 @@ extension ContainerService {
             handle.progress("Restoring processes")
             let held = try await restoreHeld(spec, from: directory)
             rollback.add { await self.abandon(held, spec) }
-            let files = inode(driver.rootfs(of: .container(name)))
+            let files = identity(driver.rootfs(of: .container(name)))
             try context.store.setRestoreNote(
                 name, RestoreNote(before.record, files: files, next: record.generation))
             rollback.add { try self.context.store.setRestoreNote(name, nil) }

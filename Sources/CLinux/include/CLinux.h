@@ -203,7 +203,10 @@ enum {
     APUS_TRACE_GROUP_STOP = 3, // by SIGSTOP or the like
     APUS_TRACE_ENDING = 4,     // about to end
 };
-int apus_trace_wait(int32_t pid, int *signal);
+// Waits for that long at most, or for ever (-1); what has nothing to tell by then counts as ended.
+int apus_trace_wait(int32_t pid, int milliseconds, int *signal);
+// Takes note of the end of what is traced and no child of ours: only then its parent hears of it.
+void apus_trace_reap(int32_t pid);
 int apus_trace_signal_mask(int32_t pid, uint64_t *mask, int set);
 // The general or the extended registers, as the kernel lays them out. Returns their size.
 int apus_trace_registers(int32_t pid, int extended, void *registers, size_t size, int set);
