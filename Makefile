@@ -16,6 +16,7 @@ FILTER ?=
 BUILD := .build
 CONFIGURATION := -c release --scratch-path $(BUILD)
 PROGRAMS := apus apusd apus-runtime
+PRODUCTS := $(PROGRAMS) apus-bench
 # Swift Testing alone, one test after the other: the tests share one kernel, two cores and one daemon.
 TEST := scripts/run-tests $(CONFIGURATION) --skip-build --disable-xctest --no-parallel
 
@@ -28,12 +29,12 @@ setup: ## Install what the machine lacks: Debian packages, and a CRIU that works
 	@scripts/setup
 
 build: setup ## Build apus, apusd and apus-runtime into bin/.
-	@scripts/swift-build $(CONFIGURATION)
-	@scripts/place-programs $(BUILD)/release $(PROGRAMS) apus-bench
+	@scripts/swift-build $(CONFIGURATION) -- $(PRODUCTS)
+	@scripts/place-programs $(BUILD)/release $(PRODUCTS)
 
 test-build: setup
-	@scripts/swift-build $(CONFIGURATION) --build-tests
-	@scripts/place-programs $(BUILD)/release $(PROGRAMS) apus-bench
+	@scripts/swift-build $(CONFIGURATION) -- $(PRODUCTS) apusPackageTests
+	@scripts/place-programs $(BUILD)/release $(PRODUCTS)
 
 demo: build ## The main job on a real Debian container, with a table of what happened and how long it took.
 	@scripts/demo
