@@ -92,9 +92,10 @@ extension Client {
         try await push("symlink", path, container, attributes, .bytes(ByteBuffer(string: target)))
     }
 
-    /// Deletes a file or an empty directory inside a container.
-    public func deleteFile(_ path: String, of container: String) async throws {
-        try await perform(Request(.DELETE, Self.files(container), query: [("path", path)]))
+    /// Deletes a file or an empty directory inside a container; with `recursive` all that is in it.
+    public func deleteFile(_ path: String, of container: String, recursive: Bool = false) async throws {
+        let query = [("path", path)] + (recursive ? [("recursive", "true")] : [])
+        try await perform(Request(.DELETE, Self.files(container), query: query))
     }
 
     private func push(

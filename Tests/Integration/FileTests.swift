@@ -29,6 +29,16 @@ extension Integration {
                     #expect(try host.exec(name, "cat", "/tmp/c") == "from a pipe")
                     try host.apus("file", "delete", "\(name)/tmp/c")
                     try host.exec(name, "test", "-e", "/tmp/c", expecting: 1)
+                    try host.exec(
+                        name, "sh", "-c",
+                        "mkdir -p /tmp/d/e; ln -s a /tmp/link; ln -s ../../link /tmp/d/e/far")
+                    try host.apus("file", "pull", "\(name)/tmp/d/e/far", "\(folder)/c")
+                    try must(["cmp", "\(folder)/a", "\(folder)/c"])
+                    try host.apus("file", "edit", "\(name)/tmp/a", input: .bytes(Data("edited".utf8)))
+                    #expect(try host.exec(name, "stat", "-c", "%u:%g:%a:%s", "/tmp/a") == "1000:1000:640:6")
+                    try host.apus("file", "delete", "\(name)/tmp/d", expecting: 1)
+                    try host.apus("file", "delete", "-r", "\(name)/tmp/d")
+                    try host.exec(name, "test", "-e", "/tmp/d", expecting: 1)
                 }
             }
         }
@@ -83,7 +93,6 @@ extension Integration {
                         "/tmp/up\(target)", "/../../../../..\(target)", "/proc/1/root\(target)",
                     ] {
                         let pulled = try host.apus("file", "pull", "\(name)\(path)", "-", expecting: nil)
-                        // A link by itself may be given as what it is: where it points to.
                         #expect(!pulled.text.contains("the host's"), "\(path) was read")
                         _ = try host.apus(
                             "file", "push", "-p", "-", "\(name)\(path)",

@@ -9,10 +9,14 @@ package struct FileDelete: AsyncParsableCommand {
         discussion: """
             EXAMPLES:
               apus file delete c1/root/notes.txt
+              apus file delete -r c1/root/site
             """)
 
     @Argument(help: ArgumentHelp("The files, as CONTAINER/PATH.", valueName: "file"))
     package var files: [String]
+
+    @Flag(name: .shortAndLong, help: "Delete directories with all that is in them.")
+    package var recursive = false
 
     @OptionGroup package var global: GlobalOptions
 
@@ -21,7 +25,8 @@ package struct FileDelete: AsyncParsableCommand {
     package func run() async throws {
         for file in files {
             let path = try ContainerPath(file)
-            try await global.session.client.deleteFile(path.path, of: path.container)
+            try await global.session.client.deleteFile(
+                path.path, of: path.container, recursive: recursive)
         }
     }
 }

@@ -9,7 +9,7 @@ package struct FilePull: AsyncParsableCommand {
         abstract: "Copy files out of a container.",
         discussion: """
             The target is a file's name, a directory, or "-" for standard output. Permissions are kept, the owner \
-            is whoever runs this.
+            is whoever runs this. A symbolic link is followed, inside the container; with -r links stay links.
 
             EXAMPLES:
               apus file pull c1/etc/hosts .

@@ -65,6 +65,12 @@ package enum PathText {
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
+    /// Where a link at `path` leads to, after `links` others.
+    package static func following(_ link: String, from path: String, links: Int) throws -> String {
+        guard links < 40 else { throw Failure("\(path): too many levels of symbolic links") }
+        return link.hasPrefix("/") ? link : join(parent(path), link)
+    }
+
     static func linkTarget(_ path: String) throws -> String {
         var room = [UInt8](repeating: 0, count: Int(PATH_MAX))
         let count = room.withUnsafeMutableBytes { bytes in
