@@ -99,7 +99,6 @@ struct Apusd: AsyncParsableCommand {
             await daemon.drain(timeout: .seconds(10))
         }
         unlink(daemon.directory.socket)
-        serving.cancel()
         await daemon.releaseHost()
         logger.info("ended")
         // Tasks that still wait for containers or clients have nothing left to do.

@@ -25,6 +25,8 @@ package struct AdminWaitReady: AsyncParsableCommand {
         while true {
             do {
                 return try await client.ready()
+            } catch let error as ClientError where error.code == .notPermitted {
+                throw error
             } catch {
                 if let end, ContinuousClock.now >= end {
                     throw Failure("apusd was not ready within \(timeout) s: \(error)")
