@@ -177,7 +177,7 @@ let package = Package(
             dependencies: ["ApusCommands", "ApusClient", "ApusAPI", argumentParser, nioCore, nioHTTP1],
             swiftSettings: house),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["ApusAPI", "ApusClient", "LinuxSystem"],
+            name: "IntegrationTests", dependencies: ["ApusAPI", "ApusClient", "LinuxSystem", grdb],
             path: "Tests/Integration", exclude: ["Guest"], swiftSettings: house),
     ]
 )

@@ -36,7 +36,11 @@ extension ContainerService {
             let config = expanded(entry.record).config
             let wanted = config["boot.autostart"].flatMap(ConfigValues.bool)
             // Asked for at every boot; else what ran before a boot or shutdown runs again.
-            guard (freshBoot ? wanted : nil) ?? entry.record.shouldRun else { continue }
+            guard (freshBoot ? wanted : nil) ?? entry.record.shouldRun else {
+                // What ran before this boot and is not to run now does not run after the next restart either.
+                if entry.record.shouldRun { _ = try? change(name) { $0.shouldRun = false } }
+                continue
+            }
             due.append((name, config["boot.autostart.delay"].flatMap { Int($0) } ?? 0))
         }
         let (order, delays) = (due, due.contains { $0.delay > 0 })

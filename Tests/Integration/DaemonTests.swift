@@ -54,6 +54,37 @@ extension Integration {
             }
         }
 
+        @Test func afterARebootWhatRanRunsAgain() throws {
+            try withHost("reboot") { host in
+                try host.launch(.busybox, "ran")
+                try host.launch(.busybox, "never", "-c", "boot.autostart=false")
+                try host.apus("init", host.image(.busybox), "always", "-c", "boot.autostart=true")
+                try host.apus("init", host.image(.busybox), "stopped")
+                try host.launch(.busybox, "saved")
+                try host.exec("saved", "sh", "-c", "echo kept > /dev/shm/mark")
+                try host.apus("stop", "saved", "--stateful")
+                try host.reboot()
+                for name in ["ran", "always"] {
+                    try eventually("\(name) to run") { try host.status(of: name) == "Running" }
+                }
+                for name in ["never", "stopped", "saved"] {
+                    #expect(try host.status(of: name) == "Stopped", "\(name)")
+                }
+                try host.apus("start", "saved")
+                #expect(try host.exec("saved", "cat", "/dev/shm/mark") == "kept")
+                // A shutdown stops all; the next daemon of the same boot brings back those that ran, and no other.
+                try host.apus("admin", "shutdown", limit: .seconds(120))
+                try host.stopDaemon()
+                try host.startDaemon()
+                for name in ["ran", "always", "saved"] {
+                    try eventually("\(name) to run again") { try host.status(of: name) == "Running" }
+                }
+                for name in ["never", "stopped"] {
+                    #expect(try host.status(of: name) == "Stopped", "\(name)")
+                }
+            }
+        }
+
         @Test func aContainerThatEndedMeanwhileIsSeenAsStopped() throws {
             try withHost("meanwhile") { host in
                 try host.launch(.busybox, "c1")

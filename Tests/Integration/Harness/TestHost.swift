@@ -1,5 +1,7 @@
 import Foundation
+import GRDB
 import Glibc
+import Testing
 
 /// One host under test: an apusd with an APUS_DIR of its own, and the client beside it.
 ///
@@ -68,6 +70,18 @@ final class TestHost: @unchecked Sendable {
             }
             return (try? RawConnection(folder + "/unix.socket").get("/1.0").status) == 200
         }
+    }
+
+    /// What a reboot of the machine does: all processes, mounts and cgroups are gone at once, and the daemon finds another
+    /// boot id than it has noted.
+    func reboot() throws {
+        try killDaemon()
+        HostCleaner.clean(folder: folder, id: id)
+        try DatabaseQueue(path: folder + "/apus.db").write { database in
+            try database.execute(sql: "UPDATE server_config SET value = 'another' WHERE key = 'boot_id'")
+            #expect(database.changesCount == 1, "apusd is to have noted the boot id")
+        }
+        try startDaemon()
     }
 
     /// Ends the daemon; containers run on.
