@@ -88,6 +88,9 @@ let package = Package(
             name: "apus-runtime", dependencies: ["ContainerRuntime", "LinuxSystem"], swiftSettings: house,
             linkerSettings: standalone),
 
+        // Bridges, packet filters, DHCP and DNS.
+        .target(name: "Networking", dependencies: ["CLinux", "LinuxSystem"], swiftSettings: house),
+
         // What the daemon keeps.
         .target(name: "CStorage"),
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
@@ -109,7 +112,7 @@ let package = Package(
         .target(
             name: "ApusCore",
             dependencies: [
-                "ApusAPI", "Checkpoint", "ContainerRuntime", "CRIU", "Images", "LinuxSystem",
+                "ApusAPI", "Checkpoint", "ContainerRuntime", "CRIU", "Images", "LinuxSystem", "Networking",
                 "Storage", crypto, grdb, logging,
             ],
             swiftSettings: house),
@@ -160,6 +163,8 @@ let package = Package(
         .testTarget(
             name: "CheckpointTests", dependencies: ["Checkpoint", "ContainerRuntime", "CRIU", "LinuxSystem"],
             swiftSettings: house),
+        .testTarget(
+            name: "NetworkingTests", dependencies: ["Networking", "LinuxSystem"], swiftSettings: house),
         .testTarget(name: "ApusAPITests", dependencies: ["ApusAPI"], swiftSettings: house),
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusAPI"], swiftSettings: house),
         .testTarget(

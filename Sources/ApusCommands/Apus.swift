@@ -37,7 +37,7 @@ public struct Apus: AsyncParsableCommand {
                 name: "Image and configuration",
                 subcommands: [
                     ImageCommand.self, Publish.self, RemoteCommand.self, ConfigCommand.self,
-                    ProfileCommand.self, StorageCommand.self,
+                    ProfileCommand.self, NetworkCommand.self, StorageCommand.self,
                 ]),
             CommandGroup(
                 name: "Daemon",

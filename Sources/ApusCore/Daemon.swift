@@ -32,6 +32,8 @@ public final class Daemon: Sendable {
     public let images: ImageService
     /// Profiles.
     public let profiles: ProfileService
+    /// Networks.
+    public let networks: NetworkService
     /// Storage pools.
     public let pools: PoolService
     /// Custom volumes.
@@ -65,9 +67,10 @@ public final class Daemon: Sendable {
         pools = try PoolService(context: context)
         volumes = try VolumeService(context: context, pools: pools)
         profiles = try ProfileService(context: context)
+        networks = try NetworkService(context: context)
         images = try ImageService(context: context, pools: pools)
         containers = try ContainerService(
-            context: context, pools: pools, profiles: profiles, images: images,
+            context: context, pools: pools, profiles: profiles, images: images, networks: networks,
             idmapPool: IDMapAllocator.hostPool())
         files = FileService(context: context, containers: containers)
         info = ServerInfo(context: context, pools: pools)
@@ -77,6 +80,7 @@ public final class Daemon: Sendable {
     public func recover() async {
         let bootID = Machine.bootID
         let former = try? context.store.serverValue("boot_id")
+        await networks.startAll()
         await containers.recover()
         try? context.store.setServerValue("boot_id", bootID)
         await containers.autostart(freshBoot: former != nil && former != bootID)
@@ -102,7 +106,10 @@ public final class Daemon: Sendable {
     public func waitForShutdown() async { _ = await shutdownAsked.wait() }
 
     /// Stops all containers cleanly; they start again with the next daemon.
-    public func stopContainers() async { await containers.stopAll() }
+    public func stopContainers() async {
+        await containers.stopAll()
+        await networks.stopAll()
+    }
 
     /// Waits for operations that are under way, for a while. What is not done then is put right at the next start.
     public func drain(timeout: Duration) async { await operations.drain(timeout: timeout) }

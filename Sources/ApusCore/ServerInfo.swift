@@ -13,6 +13,7 @@ public final class ServerInfo: Sendable {
         "container_host_shutdown_timeout", "container_syscall_filtering", "container_stateless_copy",
         "directory_manipulation", "file_delete", "file_append", "file_symlinks", "id_map", "id_map_base",
         "image_create_aliases", "entity_description", "operation_description", "console", "container_full",
+        "network",
         "event_lifecycle", "instances", "instance_get_full",
         "storage", "storage_images_delete", "storage_api_volume_rename", "storage_btrfs_mount_options",
         "storage_volatile_initial_source",
@@ -56,7 +57,7 @@ public final class ServerInfo: Sendable {
         environment.architectures = [machine.architecture]
         environment.driver = "apus-runtime"
         environment.driverVersion = ApusVersion.current
-        environment.firewall = "none"
+        environment.firewall = "nftables"
         environment.kernel = machine.system
         environment.kernelArchitecture = machine.architecture
         environment.kernelVersion = machine.release

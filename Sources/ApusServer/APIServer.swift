@@ -30,7 +30,7 @@ public struct APIServer: Sendable {
             + FileRoutes(daemon: daemon).routes + ImageRoutes(daemon: daemon).routes
             + OperationRoutes(daemon: daemon).routes + EventRoutes(daemon: daemon).routes
             + ProfileRoutes(daemon: daemon).routes + PoolRoutes(daemon: daemon).routes
-            + VolumeRoutes(daemon: daemon).routes
+            + VolumeRoutes(daemon: daemon).routes + NetworkRoutes(daemon: daemon).routes
     }
 
     /// The table of routes, as docs/reference/rest-api.md has it.

@@ -1,5 +1,8 @@
 // Which devices the processes of a v2 cgroup may open: v1 had files for that, v2 wants a small BPF program.
 #define _GNU_SOURCE
+#include <errno.h>
+#include <sys/inotify.h>
+#include <unistd.h>
 #include "CLinux.h"
 
 #include <errno.h>
@@ -68,4 +71,16 @@ int apus_cgroup_limit_devices(int cgroup, const int32_t *majors, const int32_t *
     close(program);
     errno = saved;
     return result;
+}
+
+int apus_inotify(const char *directory) {
+    int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (fd < 0) return -1;
+    if (inotify_add_watch(fd, directory, IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE) < 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
 }

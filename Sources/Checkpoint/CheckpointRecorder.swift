@@ -13,11 +13,14 @@ struct CheckpointRecorder: Sendable {
         var cgroups: [CheckpointCgroup] = []
         var tasks: [CheckpointTask] = []
         var terminals: [CRIUTerminals.Session] = []
+        var network: CheckpointNetwork?
     }
 
     /// Reads everything. Runs beside CRIU's own work.
     func collect() throws -> Findings {
-        Findings(cgroups: try cgroups(), tasks: tasks(), terminals: terminals())
+        Findings(
+            cgroups: try cgroups(), tasks: tasks(), terminals: terminals(),
+            network: try CheckpointNetwork(in: Namespaces.open(.network, of: subject.initPID)))
     }
 
     /// The container's root in the unified hierarchy.

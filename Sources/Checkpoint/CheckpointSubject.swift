@@ -1,4 +1,4 @@
-import ContainerRuntime
+public import ContainerRuntime
 
 /// A running container, as far as a checkpoint has to know it.
 public struct CheckpointSubject: Sendable, Hashable {
@@ -33,6 +33,8 @@ public struct CheckpointSubject: Sendable, Hashable {
             self.hostPath = hostPath
         }
     }
+    /// Its network interfaces besides `lo`.
+    public var interfaces: [NetworkInterface]
 
     /// The control groups it is frozen by: not its own root, but the one above that carries the limits.
     func outerCgroup() throws -> ContainerCgroup {
@@ -43,8 +45,9 @@ public struct CheckpointSubject: Sendable, Hashable {
     /// Describes a running container.
     public init(
         name: String, initPID: Int32, cgroup: String, isPrivileged: Bool = false, allowsNesting: Bool = false,
-        disks: [Disk] = []
+        disks: [Disk] = [], interfaces: [NetworkInterface] = []
     ) {
+        self.interfaces = interfaces
         self.name = name
         self.initPID = initPID
         self.cgroup = cgroup

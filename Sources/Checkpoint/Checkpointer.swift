@@ -82,6 +82,7 @@ public struct Checkpointer: Sendable {
         let cgroup = try subject.outerCgroup()
         if cgroup.isFrozen { try await cgroup.setFrozen(false) }
         try await onThread { Recovery.mend(below: subject.initPID) }
+        for interface in subject.interfaces { try interface.pass(true) }
     }
 }
 

@@ -39,7 +39,10 @@ struct DumpAttempt: Sendable {
         do {
             let statistics = try await service.dump(criuOptions, guardedBy: guardian) { notification in
                 switch notification.moment {
-                case .networkLock: frozen.begin(collect: collect, step: onFrozen)
+                case .networkLock:
+                    try pass(false)
+                    frozen.begin(collect: collect, step: onFrozen)
+                case .networkUnlock: try pass(true)
                 case .postDump: try await finishWhileFrozen(frozen)
                 default: break
                 }
@@ -57,6 +60,7 @@ struct DumpAttempt: Sendable {
             await frozen.cancel()
             keepLog()
             resumeTasks()
+            try? pass(true)
             if (error as? CRIUError)?.code == .connectionClosed {
                 _ = try? await onThread { Recovery.mend(below: plan.subject.initPID, stopped: plan.stopped) }
             }
@@ -110,6 +114,7 @@ struct DumpAttempt: Sendable {
             cgroups: findings.cgroups, tasks: findings.tasks, externalMounts: plan.externalMounts,
             terminals: findings.terminals, emptyNetwork: plan.emptyNetwork,
             loopbackUp: plan.network?.loopbackUp ?? true,
+            network: plan.emptyNetwork ? findings.network : nil,
             networkSettings: plan.changedNetworkSettings, idmap: plan.idmap)
         record.watches = try await watches()
         // Written now: if the tasks are to end, nothing may be left that could fail afterwards.
@@ -135,6 +140,11 @@ struct DumpAttempt: Sendable {
         let recorder = WatchRecorder(container: plan.subject.name, initPID: plan.subject.initPID)
         let path = "\(images)/files.img"
         return try await onThread { try recorder.record(CRIUImage(path: path, magic: .files)) }
+    }
+
+    /// Lets packets through to the container, or none: the kernel would answer them for sockets that are half saved.
+    private func pass(_ open: Bool) throws {
+        for interface in plan.subject.interfaces { try interface.pass(open) }
     }
 
     private func now() -> Double {

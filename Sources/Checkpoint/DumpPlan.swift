@@ -24,7 +24,8 @@ package struct DumpPlan: Sendable {
         externalMounts = Self.externalMounts(mounts) + (try Self.disks(of: subject, mounts))
         // CRIU: "Unable to dump more than one netns if the --emptyns is set" (services with PrivateNetwork=yes).
         emptyNetwork =
-            Self.hasOneNetwork(subject.initPID) && NetworkSettings.isEmpty(of: subject.initPID)
+            Self.hasOneNetwork(subject.initPID)
+            && NetworkSettings.isOurs(of: subject.initPID, subject.interfaces)
         network = emptyNetwork ? try NetworkSettings.read(of: subject.initPID) : nil
         idmap = subject.isPrivileged ? nil : try Self.idmap(of: subject.initPID)
         stopped = Self.stoppedProcesses(subject.initPID)
@@ -32,7 +33,7 @@ package struct DumpPlan: Sendable {
 
     /// The network settings that differ from those of a new namespace.
     var changedNetworkSettings: [String: String] {
-        network?.settings.filter { networkDefaults[$0.key] != $0.value } ?? [:]
+        network?.settings.filter { networkDefaults[NetworkSettings.model($0.key)] != $0.value } ?? [:]
     }
 
     /// The mounts of the container that show something of the host's: devices, and the control groups.
@@ -67,7 +68,7 @@ package struct DumpPlan: Sendable {
     }
 
     /// Whether all processes are in the network namespace of init.
-    private static func hasOneNetwork(_ pid: pid_t) -> Bool {
+    static func hasOneNetwork(_ pid: pid_t) -> Bool {
         let own = try? Files.readLink("/proc/\(pid)/ns/net")
         return Proc.tree(from: pid).allSatisfy { process in
             let other = try? Files.readLink("/proc/\(process)/ns/net")

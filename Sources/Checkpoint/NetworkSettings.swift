@@ -1,3 +1,4 @@
+import ContainerRuntime
 import Glibc
 import LinuxSystem
 import Synchronization
@@ -6,8 +7,6 @@ import Synchronization
 struct NetworkSettings: Sendable {
     var settings: [String: String]
     var loopbackUp: Bool
-    /// Only `lo`, with its usual addresses, and no packet filter: the namespace can be made anew.
-    var isEmpty: Bool
 
     /// The settings of a new namespace.
     static func ofNewNamespace() throws -> [String: String] {
@@ -26,46 +25,43 @@ struct NetworkSettings: Sendable {
             let up = ((try? Files.text("/proc/thread-self/net/fib_trie", limit: 1 << 20)) ?? "").contains(
                 "127.0.0.1")
             return NetworkSettings(
-                settings: readTree(), loopbackUp: up || flags.contains(" lo"), isEmpty: looksEmpty(pid))
+                settings: readTree(), loopbackUp: up || flags.contains(" lo"))
         }
     }
 
-    /// Whether the namespace of a process holds nothing but `lo` as every new one has it.
-    static func isEmpty(of pid: pid_t) -> Bool { looksEmpty(pid) && !hasPacketFilter(pid) }
+    /// Whether the namespace of a process holds nothing but `lo` and interfaces of ours, so that it can be made anew.
+    static func isOurs(of pid: pid_t, _ interfaces: [NetworkInterface]) -> Bool {
+        (try? stranger(of: pid, interfaces)) == .some(nil) && !hasPacketFilter(pid)
+    }
 
-    private static func looksEmpty(_ pid: pid_t) -> Bool {
-        guard let devices = try? Files.text("/proc/\(pid)/net/dev", limit: 1 << 20) else { return false }
-        let names = devices.split(separator: "\n").dropFirst(2).compactMap {
-            $0.split(separator: ":").first?.trimmingSpaces
+    /// An interface in the namespace of a process that we did not make.
+    static func stranger(of pid: pid_t, _ interfaces: [NetworkInterface]) throws -> NetworkLink? {
+        let links = try LinkControl(in: Namespaces.open(.network, of: pid)).links()
+        return links.first { link in
+            let isKnown = link.isLoopback || CheckpointNetwork.isFallback(link)
+            return !isKnown && !interfaces.contains { $0.name == link.name && $0.kind.rawValue == link.kind }
         }
-        let v6 = ((try? Files.text("/proc/\(pid)/net/if_inet6", limit: 1 << 20)) ?? "").split(separator: "\n")
-        let trie = (try? Files.text("/proc/\(pid)/net/fib_trie", limit: 1 << 20)) ?? ""
-        let hosts = Set(
-            trie.split(separator: "\n").filter { $0.contains("|-- ") }
-                .compactMap { $0.split(separator: " ").last.map(String.init) })
+    }
+
+    /// Whether there is a packet filter in the namespace of a process.
+    static func hasPacketFilter(_ pid: pid_t) -> Bool {
         let legacy =
             ((try? Files.text("/proc/\(pid)/net/ip_tables_names", limit: 4096)) ?? "")
             + ((try? Files.text("/proc/\(pid)/net/ip6_tables_names", limit: 4096)) ?? "")
-        return names == ["lo"] && v6.count <= 1
-            && v6.allSatisfy { $0.hasPrefix("00000000000000000000000000000001 ") }
-            && hosts.isSubset(of: ["0.0.0.0", "127.0.0.0", "127.0.0.1", "127.255.255.255"]) && legacy.isEmpty
+        guard legacy.isEmpty, let namespace = try? Namespaces.open(.network, of: pid) else { return true }
+        // NFT_MSG_GETTABLE of every family. A kernel without nftables has none.
+        let question = NetlinkMessage(10 << 8 | 1, flags: NetlinkMessage.dump, header: [0, 0, 0, 0])
+        let tables = try? NetlinkSocket(.netfilter, in: namespace).ask(question, "list tables of nftables")
+        return !(tables ?? []).isEmpty
     }
 
-    /// Whether nft knows any table in the namespace of a process.
-    private static func hasPacketFilter(_ pid: pid_t) -> Bool {
-        guard let namespace = try? Namespaces.open(.network, of: pid), let pipe = try? FileDescriptor.pipe()
-        else {
-            return true
-        }
-        let spawn = Spawn(["nft", "list", "tables"], fds: [1: pipe.write]).configured {
-            $0.join = [namespace]
-        }
-        // Without nft on the host CRIU could not save its rules either.
-        guard let child = try? spawn.start() else { return false }
-        pipe.write.close()
-        let output = (try? pipe.read.readAll(limit: 1 << 16)) ?? []
-        _ = try? child.waitBlocking()
-        return !output.isEmpty
+    /// The setting of a new namespace that one is compared with: an interface is like those to come.
+    static func model(_ name: String) -> String {
+        let parts = name.split(separator: "/")
+        guard parts.count == 4, ["conf", "neigh"].contains(parts[1]),
+            !["all", "default", "lo"].contains(parts[2])
+        else { return name }
+        return "\(parts[0])/\(parts[1])/default/\(parts[3])"
     }
 
     private static func readTree() -> [String: String] {

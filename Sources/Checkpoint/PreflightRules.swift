@@ -103,6 +103,26 @@ enum PreflightRules {
                 reason: "CRIU cannot save those",
                 advice: "Unset security.nesting and restart the container, or do without --stateful")
         },
+        ContainerRule { context in
+            let subject = context.subject
+            guard !subject.interfaces.isEmpty else { return nil }
+            let object: String
+            if !DumpPlan.hasOneNetwork(subject.initPID) {
+                object =
+                    "\(subject.name) has processes in a network namespace of their own beside its interfaces"
+            } else if let link = try? NetworkSettings.stranger(of: subject.initPID, subject.interfaces) {
+                object =
+                    "\(subject.name) has made the network interface \(link.name)"
+                    + (link.kind.isEmpty ? "" : " (\(link.kind))")
+            } else if NetworkSettings.hasPacketFilter(subject.initPID) {
+                object = "\(subject.name) has a packet filter of its own"
+            } else {
+                return nil
+            }
+            return CheckpointFinding(
+                object: object, reason: "Apus cannot bring that back",
+                advice: "Remove it, or do without --stateful")
+        },
         mount("an overlay", cannotBringBack) { $0.type == "overlay" },
         mount("a FUSE file system", cannotSave) {
             $0.type == "fuse" || $0.type == "fuseblk" || $0.type.hasPrefix("fuse.")

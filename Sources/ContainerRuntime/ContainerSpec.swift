@@ -25,6 +25,8 @@ public struct ContainerSpec: Sendable, Hashable, Codable {
     public var limits = ResourceLimits()
     /// System calls that are refused.
     public var seccomp = SeccompPolicy()
+    /// Its network interfaces besides `lo`.
+    public var interfaces: [NetworkInterface] = []
     /// Environment of init and of every program executed inside.
     public var environment: [String: String] = [:]
     /// Directories and files of the host that the container shows.

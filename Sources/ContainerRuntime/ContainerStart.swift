@@ -35,6 +35,10 @@ public struct ContainerStart {
             }
             theirs.close()
             try spec.idmap?.apply(to: pid)
+            for interface in spec.interfaces {
+                rollback.add { try interface.remove() }
+                try interface.make(in: try Namespaces.open(.network, of: pid))
+            }
             // If the child has died meanwhile, what it said last is the better error: it is read below.
             try? ours.send([Signal.mapped.rawValue])
             try cgroup.join(pid)

@@ -69,7 +69,9 @@ public struct ContainerRestore {
     ) throws -> RestoredContainer {
         let session = try CRIUSession(try .locate(), launch: launch(record, cgroups))
         if let procs = cgroups.waitingRoomProcs { try Files.poke(procs, "\(session.process.pid)") }
-        var steps = RestoreSteps(record: record, cgroups: cgroups, criu: session.process.pid)
+        var steps = RestoreSteps(
+            record: record, cgroups: cgroups, criu: session.process.pid,
+            interfaces: spec.interfaces)
         do {
             let result = try session.restore(criuOptions(record, cgroups, images)) { notification in
                 try steps.handle(notification, hold: hold)

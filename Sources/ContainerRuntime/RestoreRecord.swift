@@ -23,10 +23,12 @@ public struct CheckpointRecord: Sendable, Hashable, Codable {
     public var externalMounts: [CheckpointExternalMount]
     /// The sessions that terminals control.
     public var terminals: [CRIUTerminals.Session]
-    /// The network namespace was empty but for `lo`: it is made anew rather than restored.
+    /// The network namespace held only `lo` and interfaces of ours: it is made anew rather than restored.
     public var emptyNetwork: Bool
     /// Whether `lo` was up.
     public var loopbackUp: Bool
+    /// The interfaces, addresses and routes, if the namespace is made anew.
+    public var network: CheckpointNetwork?
     /// Settings below `/proc/sys/net` that differ from those of a new namespace, `net/core/somaxconn` alike.
     public var networkSettings: [String: String]
     /// The container's user and group ids; nil: the host's. Restoring needs the same.
@@ -43,7 +45,7 @@ public struct CheckpointRecord: Sendable, Hashable, Codable {
         container: String, takenAt: Double, compatibility: CheckpointCompatibility,
         cgroups: [CheckpointCgroup], tasks: [CheckpointTask], externalMounts: [CheckpointExternalMount],
         terminals: [CRIUTerminals.Session] = [], emptyNetwork: Bool, loopbackUp: Bool,
-        networkSettings: [String: String],
+        network: CheckpointNetwork? = nil, networkSettings: [String: String],
         idmap: IDMap?, watches: [CheckpointWatch]? = nil, frozenMicroseconds: UInt32 = 0,
         size: Int64 = 0
     ) {
@@ -57,6 +59,7 @@ public struct CheckpointRecord: Sendable, Hashable, Codable {
         self.terminals = terminals
         self.emptyNetwork = emptyNetwork
         self.loopbackUp = loopbackUp
+        self.network = network
         self.networkSettings = networkSettings
         self.idmap = idmap
         self.watches = watches

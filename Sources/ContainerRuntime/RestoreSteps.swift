@@ -8,10 +8,14 @@ struct RestoreSteps {
     let record: CheckpointRecord
     let cgroups: RestoreCgroups
     let criu: pid_t
+    let network: RestoreNetwork
     private(set) var initPID: Int32 = 0
     private(set) var console: FileDescriptor?
 
-    init(record: CheckpointRecord, cgroups: RestoreCgroups, criu: pid_t) {
+    init(
+        record: CheckpointRecord, cgroups: RestoreCgroups, criu: pid_t, interfaces: [NetworkInterface]
+    ) {
+        network = RestoreNetwork(record: record, interfaces: interfaces)
         self.record = record
         self.cgroups = cgroups
         self.criu = criu
@@ -23,13 +27,14 @@ struct RestoreSteps {
         case .setupNamespaces:
             // The notification before resume tells no number: remember this one.
             initPID = notification.pid ?? 0
-            if record.emptyNetwork { try RestoreNetwork.configure(initPID, from: record) }
+            if record.emptyNetwork { try network.configure(initPID) }
         case .orphanTerminalMaster:
             if let descriptor = notification.descriptor { keepIfConsole(FileDescriptor(owning: descriptor)) }
         case .preResume:
             do {
                 try beforeResume()
                 try hold(initPID)
+                try network.connect()
             } catch {
                 // CRIU resumes the processes whatever we answer here: they must be dead by then. It goes with them:
                 // it would wait for init, which waits for the others to be reaped, which only their tracer can do.

@@ -63,8 +63,9 @@ public enum RootFileSystem {
         let plain: MountFlags = [.noSUID, .noDevices, .noExec]
         for directory in ["/proc", "/sys", "/dev"] { try Files.makeDirectories(directory) }
         try Mount.mount("proc", on: "/proc", type: "proc", flags: plain)
-        try Mount.mount(
-            "sysfs", on: "/sys", type: "sysfs", flags: privileged ? plain.union(.readOnly) : plain)
+        // systemd-networkd takes a /sys that can be written to for a sign that udev will announce its interfaces, and
+        // waits for ever.
+        try Mount.mount("sysfs", on: "/sys", type: "sysfs", flags: plain.union(.readOnly))
         if privileged { try protectHostSettings() }
     }
 

@@ -64,6 +64,18 @@ struct ConfigTests {
         }
         #expect(throws: ServiceError.self) { try ConfigCheck.check(devices: ["a/b": ["type": "none"]]) }
         #expect(throws: ServiceError.self) { try ConfigCheck.check(devices: ["eth0": ["type": "nic"]]) }
+        try ConfigCheck.check(devices: [
+            "eth0": ["type": "nic", "network": "apusbr0", "hwaddr": "00:16:3e:01:02:03"]
+        ])
+        for bad in [
+            ["network": "sixteen-letters-"], ["network": "b0", "hwaddr": "1:2"],
+            ["network": "b0", "mtu": "1"],
+            ["nictype": "sriov", "parent": "eth0"], ["nictype": "macvlan"], ["network": "b0", "name": "a/b"],
+        ] {
+            #expect(throws: ServiceError.self) {
+                try ConfigCheck.check(devices: ["eth0": bad.merging(["type": "nic"]) { own, _ in own }])
+            }
+        }
         #expect(throws: ServiceError.self) {
             try ConfigCheck.check(devices: ["d": ["type": "disk", "path": "/srv"]])
         }

@@ -47,6 +47,16 @@ struct ConfigReferenceTests {
         )
     }
 
+    @Test("docs/reference/networks.md has the table of keys")
+    func networks() throws {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../docs/reference/networks.md")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        #expect(
+            text.contains(NetworkKeys.markdown()),
+            "replace the table in docs/reference/networks.md by:\n\(NetworkKeys.markdown())")
+    }
+
     @Test("Every key is there once")
     func unique() {
         #expect(Set(ConfigKeys.all.map(\.name)).count == ConfigKeys.all.count)

@@ -7,10 +7,10 @@ import Yams
 package struct AdminInit: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "init",
-        abstract: "Set the daemon up: a storage pool, and the default profile that uses it.",
+        abstract: "Set the daemon up: a storage pool, a network, and the default profile that uses them.",
         discussion: """
             May be run again: what is there already stays. --preseed reads YAML with the keys config, \
-            storage_pools and profiles from standard input; --dump prints such YAML.
+            storage_pools, networks and profiles from standard input; --dump prints such YAML.
 
             EXAMPLES:
               apus admin init --auto
@@ -40,6 +40,9 @@ package struct AdminInit: AsyncParsableCommand {
     @Option(help: ArgumentHelp("With --auto: where the pool keeps its files.", valueName: "path"))
     package var storageSource: String?
 
+    @Option(help: ArgumentHelp("With --auto: the network's name, or \"none\".", valueName: "name"))
+    package var network = "apusbr0"
+
     @OptionGroup package var global: GlobalOptions
 
     package init() {}
@@ -64,6 +67,41 @@ package struct AdminInit: AsyncParsableCommand {
         return preseed
     }
 
+    /// Makes the network and puts eth0 on it into the default profile, unless there is a network already. On a machine
+    /// that cannot have one, says why: containers then have none.
+    private func addNetwork(_ session: Session) async throws {
+        guard network != "none" else { return }
+        let client = session.client
+        let networks = try await client.networks()
+        let own = networks.first { $0.managed }
+        var name = own?.name ?? network
+        if own == nil {
+            // Another daemon may have that name on this machine.
+            var number = 0
+            while networks.contains(where: { $0.name == name }) {
+                number += 1
+                name = "apusbr\(number)"
+            }
+            do {
+                try await client.createNetwork(NetworksPost(name: name))
+            } catch {
+                Output.failure(
+                    "No network was made: \(error)\nContainers have none until one is made with \"apus network create\"."
+                )
+                return
+            }
+        }
+        let profile = try await client.profile("default")
+        guard !profile.devices.values.contains(where: { $0["type"] == "nic" }), profile.devices["eth0"] == nil
+        else { return }
+        var put = ProfilePut()
+        put.description = profile.description
+        put.config = profile.config
+        put.devices = profile.devices
+        put.devices["eth0"] = ["type": "nic", "network": name, "name": "eth0"]
+        try await client.updateProfile("default", put)
+    }
+
     package func run() async throws {
         let session = global.session
         if dump {
@@ -75,6 +113,7 @@ package struct AdminInit: AsyncParsableCommand {
             let drivers =
                 try await session.client.server().environment?.storageSupportedDrivers.map(\.name) ?? []
             try await automatic(drivers: drivers).apply(to: session.client, keepingProfiles: true)
+            try await addNetwork(session)
         }
     }
 }

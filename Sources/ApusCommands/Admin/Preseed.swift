@@ -30,15 +30,28 @@ package struct Preseed: Codable, Equatable {
         package init(name: String) { self.name = name }
     }
 
+    /// A network.
+    package struct Network: Codable, Equatable {
+        package var name: String
+        package var description: String?
+        package var config: [String: String]?
+
+        enum CodingKeys: String, CodingKey, CaseIterable { case name, description, config }
+
+        package init(name: String) { self.name = name }
+    }
+
     /// The daemon's own keys.
     package var config: [String: String]?
     /// Storage pools.
     package var storagePools: [Pool]?
+    /// Networks.
+    package var networks: [Network]?
     /// Profiles.
     package var profiles: [Profile]?
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case config, profiles
+        case config, networks, profiles
         case storagePools = "storage_pools"
     }
 
@@ -49,6 +62,7 @@ package struct Preseed: Codable, Equatable {
         let input = try YAMLInput(yaml, of: "the preseed")
         try input.refuseUnknown(CodingKeys.self)
         try input.refuseUnknown(Pool.CodingKeys.self, ofEach: CodingKeys.storagePools)
+        try input.refuseUnknown(Network.CodingKeys.self, ofEach: CodingKeys.networks)
         try input.refuseUnknown(Profile.CodingKeys.self, ofEach: CodingKeys.profiles)
         self = try input.decode()
     }
@@ -60,6 +74,12 @@ package struct Preseed: Codable, Equatable {
             var result = Pool(name: pool.name, driver: pool.driver)
             result.description = pool.description
             result.config = pool.config
+            return result
+        }
+        networks = try await client.networks().filter(\.managed).map { network in
+            var result = Network(name: network.name)
+            result.description = network.description
+            result.config = network.config.filter { !$0.key.hasPrefix("volatile.") }
             return result
         }
         profiles = try await client.profiles().sorted { $0.name < $1.name }.map { profile in

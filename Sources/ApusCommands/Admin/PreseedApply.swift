@@ -10,6 +10,7 @@ extension Preseed {
         do {
             try await applyConfig(client, &undo)
             try await applyPools(client, &undo)
+            try await applyNetworks(client, &undo)
             try await applyProfiles(client, keeping: keepingProfiles, &undo)
         } catch {
             let left = await undo.run()
@@ -37,6 +38,18 @@ extension Preseed {
             post.config = pool.config ?? [:]
             try await client.createStoragePool(post)
             undo.add { try await client.send(.DELETE, "/1.0/storage-pools/\(pool.name.percentEncoded)") }
+        }
+    }
+
+    private func applyNetworks(_ client: Client, _ undo: inout Undo) async throws {
+        guard let networks else { return }
+        let present = Set(try await client.networks().filter(\.managed).map(\.name))
+        for network in networks where !present.contains(network.name) {
+            var post = NetworksPost(name: network.name)
+            post.description = network.description ?? ""
+            post.config = network.config ?? [:]
+            try await client.createNetwork(post)
+            undo.add { try await client.deleteNetwork(network.name) }
         }
     }
 

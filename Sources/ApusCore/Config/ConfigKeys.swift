@@ -94,6 +94,12 @@ public enum ConfigKeys {
         ConfigKey(
             "volatile.idmap.base", .text, live: true, owner: .daemon, "First host id of its user namespace"),
         ConfigKey(
+            "volatile.<device>.host_name", .text, live: true, owner: .daemon,
+            "The host's end of a network interface, while it runs"),
+        ConfigKey(
+            "volatile.<device>.hwaddr", .text, live: true, owner: .daemon,
+            "The address made for a network interface that has none of its own"),
+        ConfigKey(
             "volatile.last_state.power", .text, live: true, owner: .daemon,
             "RUNNING or STOPPED, as the daemon last knew it"),
         ConfigKey("volatile.uuid", .text, live: true, owner: .daemon, "Its identity across renames"),

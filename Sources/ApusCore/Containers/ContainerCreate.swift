@@ -33,6 +33,7 @@ extension ContainerService {
         try ConfigCheck.check(record.config)
         try ConfigCheck.check(devices: record.devices)
         record.pool = try pools.poolForRoot(expanded(record).devices)
+        record = withAddresses(record)
         try await checkDevices(record)
         try checkSource(post.source)
         let source = post.source

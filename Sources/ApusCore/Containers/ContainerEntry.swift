@@ -1,4 +1,5 @@
 import ApusAPI
+import ContainerRuntime
 
 /// What the service keeps in memory about a container.
 struct ContainerEntry: Sendable {
@@ -18,6 +19,12 @@ struct ContainerEntry: Sendable {
         if let idmap = record.idmap { config["volatile.idmap.base"] = String(idmap.lowerBound) }
         config["volatile.last_state.power"] = live == nil ? "STOPPED" : "RUNNING"
         config["volatile.uuid"] = record.uuid
+        config.merge(record.volatile) { own, _ in own }
+        for (name, device) in live?.devices.all ?? [:] {
+            for interface in device.contribution.interfaces where interface.kind == .veth {
+                config["volatile.\(name).host_name"] = interface.hostName
+            }
+        }
         return config
     }
 

@@ -9,6 +9,7 @@ public actor ContainerService {
     let context: ServiceContext
     let pools: PoolService
     let profiles: ProfileService
+    let networks: NetworkService
     let images: ImageService
     let sessions: SessionRegistry
     var entries: [String: ContainerEntry] = [:]
@@ -18,11 +19,13 @@ public actor ContainerService {
 
     init(
         context: ServiceContext, pools: PoolService, profiles: ProfileService, images: ImageService,
+        networks: NetworkService,
         idmapPool: Range<Int64>
     ) throws {
         self.context = context
         self.pools = pools
         self.profiles = profiles
+        self.networks = networks
         self.images = images
         sessions = SessionRegistry()
         idmaps = IDMapAllocator(pool: idmapPool)

@@ -152,9 +152,11 @@ extension ContainerService {
                 base: config["security.idmap.base"].flatMap { Int64($0) })
         }
         let generation = try context.store.nextGeneration()
+        let addressed = withAddresses(record)
         return try change(name) { record in
             record.idmap = idmap
             record.generation = generation
+            record.volatile = addressed.volatile
         }
     }
 

@@ -87,7 +87,8 @@ extension ContainerService {
         }
         return CheckpointSubject(
             name: live.spec.name, initPID: live.initPID, cgroup: live.spec.innerCgroup,
-            isPrivileged: live.spec.isPrivileged, allowsNesting: live.spec.nesting, disks: disks)
+            isPrivileged: live.spec.isPrivileged, allowsNesting: live.spec.nesting, disks: disks,
+            interfaces: live.interfaces)
     }
 
     func notCheckpointable(_ name: String, _ findings: [CheckpointFinding]) -> ServiceError {

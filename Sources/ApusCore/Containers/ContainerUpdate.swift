@@ -46,7 +46,9 @@ extension ContainerService {
             guard let live = entry.live else { continue }
             do {
                 try await applyLimits(entry.record, live)
-                try await applyDevices(entry.record, live)
+                let addressed = withAddresses(entry.record)
+                try await applyDevices(
+                    try change(name) { $0.volatile = addressed.volatile }, live)
             } catch {
                 logger(name).warning(
                     "cannot apply the changed profile to the running container",
@@ -99,6 +101,7 @@ extension ContainerService {
     {
         let live = try entry(name).live
         try await checkDevices(record)
+        let addressed = withAddresses(record)
         try await withRollback { rollback in
             try change(name) { present in
                 present.config = record.config
@@ -106,6 +109,7 @@ extension ContainerService {
                 present.profiles = record.profiles
                 present.ephemeral = record.ephemeral
                 present.description = record.description
+                present.volatile = addressed.volatile
             }
             rollback.add {
                 try await self.putBack(name, old)

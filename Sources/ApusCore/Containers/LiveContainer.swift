@@ -25,6 +25,19 @@ final class LiveContainer: Sendable {
     /// Lets its processes run again, whether they stood still or not.
     func thaw() async { try? await cgroup.setFrozen(false) }
 
+    /// Its network interfaces besides `lo`.
+    var interfaces: [NetworkInterface] { devices.contributions.flatMap(\.interfaces) }
+
+    /// Lets packets through to it, or none at all.
+    func pass(_ open: Bool) throws {
+        for interface in interfaces { try interface.pass(open) }
+    }
+
+    /// Takes its interfaces away: another life of the container has their addresses now.
+    func disconnect() {
+        for interface in interfaces { try? interface.remove() }
+    }
+
     /// The way to its files, made once.
     func files(_ root: ContainerFiles.Root, program: String) -> ContainerFiles {
         fileAccess.withLock { present in

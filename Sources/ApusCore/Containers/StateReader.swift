@@ -16,29 +16,28 @@ enum StateReader {
         state.memory.usage = statistics.memory ?? 0
         state.memory.usagePeak = statistics.memoryPeak ?? 0
         state.memory.swapUsage = statistics.swap ?? 0
-        state.network = network(live.initPID)
+        state.network = network(live)
         return state
     }
 
-    /// The interfaces of a process's network namespace, with their counters.
-    private static func network(_ pid: Int32) -> [String: InstanceStateNetwork] {
-        guard let text = try? Files.text("/proc/\(pid)/net/dev") else { return [:] }
+    /// The interfaces of a container, with addresses and counters.
+    private static func network(_ live: LiveContainer) -> [String: InstanceStateNetwork] {
+        guard let namespace = try? Namespaces.open(.network, of: live.initPID),
+            let control = try? LinkControl(in: namespace), let links = try? control.links()
+        else { return [:] }
+        let addresses = (try? AddressControl(control.socket).addresses()) ?? []
+        let ours = live.interfaces
         var interfaces: [String: InstanceStateNetwork] = [:]
-        for line in text.split(separator: "\n").dropFirst(2) {
-            let sides = line.split(separator: ":", maxSplits: 1)
-            guard sides.count == 2 else { continue }
-            let numbers = sides[1].split(separator: " ").map { Int64($0) ?? 0 }
-            guard numbers.count >= 10 else { continue }
+        for link in links where !CheckpointNetwork.isFallback(link) {
             var interface = InstanceStateNetwork()
-            let name = sides[0].drop { $0 == " " }
-            interface.counters.bytesReceived = numbers[0]
-            interface.counters.packetsReceived = numbers[1]
-            interface.counters.bytesSent = numbers[8]
-            interface.counters.packetsSent = numbers[9]
-            interface.type = name == "lo" ? "loopback" : "broadcast"
-            interface.state = "up"
-            interface.mtu = name == "lo" ? 65_536 : 1_500
-            interfaces[String(name)] = interface
+            interface.addresses = addresses.filter { $0.index == link.index }.map(\.apiAddress)
+            interface.counters = link.apiCounters
+            interface.hwaddr = link.isLoopback ? "" : link.address
+            interface.hostName = ours.first { $0.name == link.name && $0.kind == .veth }?.hostName ?? ""
+            interface.mtu = Int(link.mtu)
+            interface.state = link.isUp ? "up" : "down"
+            interface.type = link.isLoopback ? "loopback" : "broadcast"
+            interfaces[link.name] = interface
         }
         return interfaces
     }

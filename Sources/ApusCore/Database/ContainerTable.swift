@@ -105,7 +105,7 @@ extension Store {
             "idmap_base": record.idmap?.lowerBound, "idmap_size": record.idmap.map { Int64($0.count) },
             "generation": record.generation, "frozen": record.frozen, "stateful": record.stateful,
             "state_taken_at": record.stateTakenAt.description, "state_size": record.stateSize,
-            "should_run": record.shouldRun,
+            "should_run": record.shouldRun, "volatile": try json(record.volatile),
         ]
     }
 
@@ -132,6 +132,7 @@ extension Store {
         record.stateTakenAt = time(row["state_taken_at"])
         record.stateSize = row["state_size"]
         record.shouldRun = row["should_run"]
+        record.volatile = try value(ConfigMap.self, row["volatile"])
         return record
     }
 }

@@ -17,6 +17,15 @@ enum Migrations {
                         created_at TEXT NOT NULL, UNIQUE (pool_id, name)) STRICT
                     """)
         }
+        migrator.registerMigration("networks") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE networks (
+                        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, type TEXT NOT NULL,
+                        description TEXT NOT NULL, config TEXT NOT NULL) STRICT
+                    """)
+            try db.execute(sql: "ALTER TABLE containers ADD COLUMN volatile TEXT NOT NULL DEFAULT '{}'")
+        }
         return migrator
     }
 

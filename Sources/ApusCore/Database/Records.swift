@@ -42,6 +42,8 @@ public struct ContainerRecord: Sendable, Equatable {
     public var stateSize: Int64 = 0
     /// Whether it should run: what `volatile.last_state.power` says, also across a boot.
     public var shouldRun = false
+    /// What the daemon keeps of its devices, such as `volatile.eth0.hwaddr`.
+    public var volatile: ConfigMap = [:]
 
     /// An empty record.
     public init() {}

@@ -2,9 +2,10 @@ import ApusAPI
 import ContainerRuntime
 import LinuxSystem
 import Logging
+import Networking
 
 extension ContainerService {
-    var deviceServices: DeviceServices { DeviceServices(context: context, pools: pools) }
+    var deviceServices: DeviceServices { DeviceServices(context: context, pools: pools, networks: networks) }
 
     /// A container as its devices know it.
     func owner(_ record: ContainerRecord) -> DeviceOwner {
@@ -19,6 +20,16 @@ extension ContainerService {
             let device = Device(name, config)
             try await DeviceTypes.find(device).check(device, of: owner, in: deviceServices)
         }
+    }
+
+    /// Gives interfaces that have no address one, which they keep.
+    func withAddresses(_ record: ContainerRecord) -> ContainerRecord {
+        var record = record
+        for (name, config) in expanded(record).devices where config["type"] == "nic" {
+            let key = "volatile.\(name).hwaddr"
+            if record.volatile[key] == nil { record.volatile[key] = LinkNames.randomAddress() }
+        }
+        return record
     }
 
     /// Prepares all devices for a start or restore, and tells the runtime of them.

@@ -80,6 +80,7 @@ extension DeviceType {
 struct DeviceServices: Sendable {
     let context: ServiceContext
     let pools: PoolService
+    let networks: NetworkService
 }
 
 /// The container a device belongs to.
@@ -104,9 +105,12 @@ struct RunningOwner: Sendable {
 struct DeviceContribution: Sendable, Hashable, Codable {
     /// A directory or file of the host that is shown inside.
     var disk: DiskMount?
+    /// Network interfaces.
+    var interfaces: [NetworkInterface] = []
 
     /// Puts everything into what the runtime is told.
     func apply(to spec: inout ContainerSpec) {
         if let disk { spec.disks.append(disk) }
+        spec.interfaces += interfaces
     }
 }

@@ -1,7 +1,9 @@
 /// The types of devices there are, and the checks that go by their tables.
 public enum DeviceTypes {
     /// All types, in the order of the reference.
-    static let all: [any DeviceType] = [RootDisk(), DiskDevice(), NoDevice()]
+    static let all: [any DeviceType] = [
+        RootDisk(), DiskDevice(), BridgedNIC(), PointToPointNIC(), MacvlanNIC(), NoDevice(),
+    ]
 
     /// The type of a device.
     static func find(_ device: Device) throws -> any DeviceType {

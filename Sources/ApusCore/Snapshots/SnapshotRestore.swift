@@ -78,9 +78,14 @@ extension ContainerService {
                 rollback.add { try await former.cgroup.setFrozen(false) }
                 try await former.cgroup.setFrozen(true)
             }
+            if let former {
+                rollback.add { try former.pass(true) }
+                try former.pass(false)
+            }
             // Keys of the snapshot apply to what it brings back; the row is written when that is certain.
             var record = before.record
             record.apply(snapshot)
+            record = withAddresses(record)
             record.generation = try context.store.nextGeneration()
             var prepared = try spec(record, rootfs: staged.rootfs)
             let devices = try await startDevices(record, &prepared, rollback)
@@ -99,6 +104,7 @@ extension ContainerService {
             let status = try await held.commit()
             rollback.disarm()
             adopt(name, spec, devices, initPID: status.initPID)
+            former?.disconnect()
         }
         try? context.store.setRestoreNote(name, nil)
         if let former {

@@ -36,6 +36,10 @@ public struct DataDirectory: Sendable {
     /// Containers' logs.
     public var logs: String { path + "/logs" }
 
+    /// All networks' DHCP servers.
+    public var networks: String { path + "/networks" }
+    /// The DHCP server of a network.
+    public func network(_ name: String) -> String { networks + "/" + name }
     /// A storage pool.
     public func pool(_ name: String) -> String { pools + "/" + name }
     /// The file of a storage pool that has a file system of its own.
@@ -65,7 +69,7 @@ public struct DataDirectory: Sendable {
         try check("chmod", "set the mode of \(path)") { chmod(path, 0o711) }
         for (directory, mode) in [
             (pools, 0o711), (images, 0o700), (work, 0o711), (runtime, 0o711), (checkpoints, 0o700),
-            (logs, 0o700), (disks, 0o700),
+            (logs, 0o700), (disks, 0o700), (networks, 0o711),
         ] as [(String, mode_t)] {
             try Files.makeDirectories(directory, mode: mode)
             try check("chmod", "set the mode of \(directory)") { chmod(directory, mode) }

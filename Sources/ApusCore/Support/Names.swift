@@ -82,6 +82,15 @@ public enum Names {
         }
     }
 
+    /// Whether a text can be the domain of containers' names.
+    static func isDomain(_ text: String) -> Bool {
+        text.utf8.count <= 200
+            && text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
+                !label.isEmpty && label.utf8.count <= 63 && !label.hasPrefix("-") && !label.hasSuffix("-")
+                    && label.utf8.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
+            }
+    }
+
     private static func isDigit(_ byte: UInt8) -> Bool { (48...57).contains(byte) }
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {

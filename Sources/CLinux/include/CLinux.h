@@ -147,6 +147,8 @@ void apus_userns_release(struct apus_userns_holder *holder);
 
 // ---- Calls that glibc only declares for _GNU_SOURCE.
 int apus_pipe(int ends[2]);
+/* Watches what appears or changes in a directory; a descriptor to read. */
+int apus_inotify(const char *directory);
 int apus_accept(int listener);
 int apus_umount(const char *target, int lazy);
 int apus_setgroups(size_t count, const uint32_t *groups);

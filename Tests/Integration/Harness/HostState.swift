@@ -102,7 +102,9 @@ struct HostState: Sendable {
             let words = text(of: "/proc/\(pid)/cmdline").split(separator: "\0")
             guard let program = words.first?.split(separator: "/").last.map(String.init) else { continue }
             // The runtime executes itself by descriptor, so its short name says nothing; its own words do.
-            let ours = ["apus", "criu", "ld-linux", "tar", "mmdebstrap"].contains { program.hasPrefix($0) }
+            let ours = ["apus", "criu", "ld-linux", "tar", "mmdebstrap", "dnsmasq"].contains {
+                program.hasPrefix($0)
+            }
             if ours, belongs(pid, words: words, to: folder) { found[pid] = program }
         }
         return found

@@ -19,7 +19,8 @@ final class TestHost: @unchecked Sendable {
     private var imported: Set<String> = []
 
     /// A host named `name`, with its daemon running and initialised.
-    init(_ name: String, programs: String = TestHost.defaultPrograms) throws {
+    /// - Parameter network: whether it has a network of its own, and its containers are on it.
+    init(_ name: String, network: Bool = false, programs: String = TestHost.defaultPrograms) throws {
         let base = "\(TestHost.scratch)/\(name)"
         self.programs = programs
         folder = base + "/apus"
@@ -30,7 +31,9 @@ final class TestHost: @unchecked Sendable {
         do {
             try startDaemon()
             // Pools on btrfs have tests of their own.
-            try apus("admin", "init", "--auto", "--storage-backend", "dir")
+            try apus(
+                "admin", "init", "--auto", "--storage-backend", "dir", "--network",
+                network ? TestHost.networkName : "none")
         } catch {
             let said = text(of: log).suffix(3000)
             tearDown()
@@ -40,6 +43,9 @@ final class TestHost: @unchecked Sendable {
 
     /// Where hosts live: outside the checkout, on a real file system, one folder per run.
     static let scratch = "/var/tmp/apus-test-\(getpid())"
+
+    /// The network of a host that has one.
+    static let networkName = "aptest\(getpid() % 100_000)"
 
     /// The programs to test.
     static let defaultPrograms: String = {
@@ -188,6 +194,16 @@ final class TestHost: @unchecked Sendable {
         return answer.status == 404 ? nil : try JSON(answer.body)["metadata"]["status"].string
     }
 
+    /// Deletes every network; for the end of a test that may have failed anywhere.
+    func deleteNetworks() {
+        guard let listed = try? query("/1.0/networks?recursion=1").array else { return }
+        _ = try? apus("profile", "device", "remove", "default", "eth0", expecting: nil)
+        for network in listed where network["managed"].bool == true {
+            guard let name = network["name"].string else { continue }
+            _ = try? apus("network", "delete", name, expecting: nil)
+        }
+    }
+
     /// Deletes every container; for the end of a test that may have failed anywhere.
     func deleteContainers() {
         guard let listed = try? query("/1.0/containers").array else { return }
@@ -202,6 +218,7 @@ final class TestHost: @unchecked Sendable {
     /// Ends everything of this host, whatever state it is in, in reverse order.
     func tearDown() {
         deleteContainers()
+        deleteNetworks()
         try? stopDaemon()
         HostCleaner.clean(folder: folder, id: id)
         guard ProcessInfo.processInfo.environment["APUS_TEST_KEEP"] == nil else { return }
@@ -228,6 +245,10 @@ enum HostCleaner {
         for mount in state.mounts.reversed() { umount2(mount, Int32(MNT_DETACH)) }
         for cgroup in state.cgroups { rmdir(cgroup) }
         if let id { for cgroup in HostState.topCgroups(of: id) { rmdir(cgroup) } }
+        for network in names(in: folder + "/networks") {
+            if let id { _ = try? run(["nft", "delete", "table", "inet", "apus-\(id)-\(network)"]) }
+            _ = try? run(["ip", "link", "delete", network, "type", "bridge"])
+        }
         for loop in state.loops { _ = try? run(["losetup", "--detach", "/dev/\(loop)"]) }
     }
 

@@ -1,0 +1,112 @@
+import ApusAPI
+import ApusClient
+package import ArgumentParser
+
+/// `apus network get`
+package struct NetworkGet: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "get",
+        abstract: "Print one key.",
+        discussion: """
+            EXAMPLES:
+              apus network get apusbr0 ipv4.address
+            """)
+
+    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
+    package var network: String
+
+    @Argument(help: ArgumentHelp("The key.", valueName: "key"))
+    package var key: String
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func run() async throws {
+        let session = global.session
+        let network = try await session.client.network(try ResourceName(network).local())
+        session.output.write((network.config[key] ?? "") + "\n")
+    }
+}
+
+/// `apus network set`
+package struct NetworkSet: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "set",
+        abstract: "Set keys.",
+        discussion: """
+            Either one key and its value, or any number of KEY=VALUE.
+
+            EXAMPLES:
+              apus network set apusbr0 ipv4.nat false
+              apus network set apusbr0 ipv4.nat=false dns.domain=lab
+            """)
+
+    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
+    package var network: String
+
+    @Argument(help: ArgumentHelp("KEY VALUE, or KEY=VALUE….", valueName: "key=value"))
+    package var settings: [String]
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func validate() throws { _ = try keys() }
+
+    private func keys() throws -> [String: String] {
+        let pairs = settings.compactMap { KeyValue(argument: $0) }
+        if settings.count == 2, KeyValue(argument: settings[0]) == nil { return [settings[0]: settings[1]] }
+        guard pairs.count == settings.count, !pairs.isEmpty else {
+            throw ValidationError("Write KEY VALUE, or KEY=VALUE as often as you like.")
+        }
+        return pairs.dictionary
+    }
+
+    package func run() async throws {
+        let keys = try keys()
+        try await global.session.client.changeNetwork(try ResourceName(network).local()) {
+            $0.config.merge(keys) { _, new in new }
+        }
+    }
+}
+
+/// `apus network unset`
+package struct NetworkUnset: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "unset",
+        abstract: "Unset a key.",
+        discussion: """
+            EXAMPLES:
+              apus network unset apusbr0 dns.domain
+            """)
+
+    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
+    package var network: String
+
+    @Argument(help: ArgumentHelp("The key.", valueName: "key"))
+    package var key: String
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    package func run() async throws {
+        let key = key
+        try await global.session.client.changeNetwork(try ResourceName(network).local()) {
+            $0.config[key] = nil
+        }
+    }
+}
+
+extension Client {
+    /// Reads a network, changes it, and writes it back unless somebody else has changed it meanwhile.
+    func changeNetwork(_ name: String, _ edit: (inout NetworkPut) -> Void) async throws {
+        let (network, etag) = try await taggedNetwork(name)
+        var put = NetworkPut()
+        put.config = network.config
+        put.description = network.description
+        edit(&put)
+        try await updateNetwork(name, put, etag: etag)
+    }
+}
