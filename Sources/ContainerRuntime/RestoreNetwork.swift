@@ -61,12 +61,15 @@ struct RestoreNetwork {
                     if link.queueLength != now.queueLength { change.queueLength = link.queueLength }
                 }, "configure \(link.name) as it was")
         }
+        let loopback = Set(network.links.filter(\.isLoopback).map(\.index))
         for raw in network.addresses {
             // Nobody else has it: it must be there at once (IFA_F_NODAD), and then be as it was.
             let isIPv6 = raw.first == 10
             let quick = isIPv6 ? CheckpointNetwork.flagged(raw, with: 0x02) : raw
             try addresses.replay(.address, quick, "bring back an address")
-            if isIPv6 { try addresses.replace(raw, "bring back an address") }
+            if isIPv6, let index = NetworkAddress(raw: raw)?.index, !loopback.contains(index) {
+                try addresses.replace(raw, "bring back an address")
+            }
         }
         for raw in network.rules { try addresses.replay(.rule, raw, "bring back a rule of routing") }
         for raw in network.routes {

@@ -14,6 +14,8 @@ enum SystemdSettings {
     /// A drop-in of one unit hides one of all services that has the same name: each name is used once.
     private static let fileNames = [
         "service.d": "zz-apus-checkpoint.conf", "systemd-resolved.service.d": "zz-apus-checkpoint-tmp.conf",
+        "systemd-hostnamed.service.d": "zz-apus-checkpoint-net.conf",
+        "systemd-localed.service.d": "zz-apus-checkpoint-net.conf",
     ]
 
     private static func dropIns(version: Int?) -> [String: String] {
@@ -25,6 +27,10 @@ enum SystemdSettings {
             // CRIU: "./var/tmp doesn't have a proper root mount": without it /tmp is a part of a tmpfs
             // mounted nowhere.
             "systemd-resolved.service.d": "[Service]\nPrivateTmp=yes\n",
+            // They come and go by themselves, for a name that DHCP brings for one. CRIU: "Unable to dump more than one
+            // netns if the --emptyns is set".
+            "systemd-hostnamed.service.d": "[Service]\nPrivateNetwork=no\n",
+            "systemd-localed.service.d": "[Service]\nPrivateNetwork=no\n",
         ]
     }
 
