@@ -2,15 +2,16 @@ import Foundation
 import Glibc
 import Testing
 
+/// Whether networks can be made on this machine.
+var machineHasNetworks: Bool {
+    ["nft", "dnsmasq", "ip"].allSatisfy { program in
+        ["/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"].contains { access($0 + program, X_OK) == 0 }
+    }
+}
+
 extension Integration {
     /// Networks and interfaces: on a host of their own, which has a network.
-    @Suite(.enabled(if: canHaveNetworks, "needs nft and dnsmasq")) struct Networks {
-        static var canHaveNetworks: Bool {
-            ["nft", "dnsmasq", "ip"].allSatisfy { program in
-                ["/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"].contains { access($0 + program, X_OK) == 0 }
-            }
-        }
-
+    @Suite(.enabled(if: machineHasNetworks, "needs nft and dnsmasq")) struct Networks {
         /// A host with a network; afterwards nothing of it may be left in the kernel.
         private func withNetwork(_ name: String, _ body: (TestHost, String) throws -> Void) throws {
             let host = try TestHost(name, network: true)
@@ -83,8 +84,7 @@ extension Integration {
                 let outside = try Outside()
                 defer { outside.remove() }
                 #expect(
-                    try host.exec("c1", "busybox", "nc", "-w", "5", outside.address, "7000")
-                        == outside.gateway)
+                    try host.exec("c1", "busybox", "nc", "-w", "5", outside.address, "7000") == "outside")
 
                 // A stop and a start: the same addresses.
                 let mac = try host.apus("config", "get", "c1", "volatile.eth0.hwaddr").text
@@ -226,7 +226,7 @@ extension Integration {
     }
 }
 
-/// A machine outside: a network namespace that has no route to any network of Apus. A server in it tells who asks.
+/// A machine outside: a network namespace that has no route to any network of Apus. A server in it says "outside".
 private struct Outside {
     let name = "apout\(getpid())"
     let address = "198.18.77.2"
@@ -242,10 +242,11 @@ private struct Outside {
         try must(["ip", "link", "set", "apo\(getpid())", "up"])
         try must(["ip", "-n", name, "addr", "add", "\(address)/24", "dev", "eth0"])
         try must(["ip", "-n", name, "link", "set", "eth0", "up"])
+        // Nothing here knows a way to the network of the containers: only what comes from the machine's own address
+        // can be answered.
         server = try Program([
-            "ip", "netns", "exec", name, "busybox", "nc", "-ll", "-p", "7000", "-e", "/bin/busybox", "sh",
-            "-c",
-            "busybox netstat -tn | busybox awk '/:7000 .*ESTABLISHED/ {sub(/:[0-9]+$/, \"\", $5); sub(/.*:/, \"\", $5); printf \"%s\", $5}'",
+            "ip", "netns", "exec", name, "busybox", "nc", "-ll", "-p", "7000", "-e", "/bin/busybox", "echo",
+            "outside",
         ])
         try eventually("the server outside to listen") {
             try must(["ip", "netns", "exec", name, "busybox", "netstat", "-tln"]).text.contains(":7000")
@@ -285,7 +286,7 @@ private final class Client {
 
     deinit { close(socket) }
 
-    func send(_ text: String) { _ = Glibc.send(socket, text, text.utf8.count, Int32(MSG_NOSIGNAL.rawValue)) }
+    func send(_ text: String) { _ = Glibc.send(socket, text, text.utf8.count, Int32(MSG_NOSIGNAL)) }
 
     func expect(_ text: String) throws {
         var got: [UInt8] = []

@@ -250,6 +250,8 @@ public actor NetworkService {
 
     private func startServerAgain(_ name: String) async {
         guard let network = networks[name], !busy.contains(name) else { return }
+        // It is the watcher that asks: it must not be cancelled by its own work.
+        watchers[name] = nil
         do {
             try await bringUp(network)
         } catch {
