@@ -26,7 +26,7 @@ final class BenchHost {
             [programs + "/apusd"], environment: variables, fds: [1: log, 2: log]
         ).configured { $0.newSession = true }.start()
         try apus("admin", "waitready", "--timeout", "60")
-        try apus("admin", "init", "--auto", "--storage-backend", "dir")
+        try apus("admin", "init", "--auto", "--storage-backend", "dir", "--network", "none")
     }
 
     /// Ends everything.
