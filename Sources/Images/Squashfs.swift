@@ -1,3 +1,4 @@
+import CArchive
 import Glibc
 import LinuxSystem
 import Storage
