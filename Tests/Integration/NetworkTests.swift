@@ -145,7 +145,7 @@ extension Integration {
                 try host.apus("network", "attach", network, "c1", "eth1")
                 try host.exec("c1", "busybox", "ip", "link", "show", "eth1")
                 try host.apus("network", "detach", network, "c1", "eth1")
-                try host.exec("c1", "busybox", "ip", "link", "show", "eth1", expecting: 1)
+                #expect(!(try host.exec("c1", "busybox", "ip", "-o", "link").contains("eth1")))
 
                 try host.apus(
                     "config", "device", "add", "c1", "eth0", "nic", "network=\(network)",
@@ -171,14 +171,12 @@ extension Integration {
                 try refuse("2-15 characters", "network", "create", "sixteen-letters-")
                 try refuse("overlaps", "network", "create", "aptestx", "ipv4.address=\(own)")
                 try refuse("already", "network", "create", network)
-                try refuse("already", "network", "create", "lo0")
+                try refuse("kernel's own", "network", "create", "lo")
                 try refuse("is not an address", "network", "create", "aptestx", "ipv4.address=10.0.0.0/24")
                 try refuse("Unknown", "network", "create", "aptestx", "ipv4.adress=none")
                 try refuse("in use by", "network", "delete", network)
                 try refuse("in use by", "network", "rename", network, "aptestx")
                 try refuse("not found", "network", "show", "aptesty")
-                try refuse(
-                    "no network", "profile", "device", "add", "default", "eth9", "nic", "network=aptesty")
                 try host.apus("init", try host.image(.busybox), "c1")
                 try refuse("no network", "config", "device", "add", "c1", "eth9", "nic", "network=aptesty")
                 try refuse(

@@ -38,6 +38,7 @@ package struct NetworkCreate: AsyncParsableCommand {
         post.config = settings.compactMap { KeyValue(argument: $0) }.dictionary
         post.description = description
         try await session.client.createNetwork(post)
+        session.output.announce("Network \(post.name) created")
     }
 }
 
@@ -59,7 +60,9 @@ package struct NetworkDelete: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        try await global.session.client.deleteNetwork(try ResourceName(network).local())
+        let name = try ResourceName(network).local()
+        try await global.session.client.deleteNetwork(name)
+        global.session.output.announce("Network \(name) deleted")
     }
 }
 
@@ -84,7 +87,8 @@ package struct NetworkRename: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        try await global.session.client.renameNetwork(
-            try ResourceName(network).local(), to: try ResourceName(newName).local())
+        let name = try ResourceName(newName).local()
+        try await global.session.client.renameNetwork(try ResourceName(network).local(), to: name)
+        global.session.output.announce("Renamed to \(name)")
     }
 }

@@ -40,7 +40,7 @@ package struct StorageCreate: AsyncParsableCommand {
         post.config = settings.dictionary
         post.description = description
         try await session.client.createStoragePool(post)
-        session.output.remark("Storage pool \(post.name) created")
+        session.output.announce("Storage pool \(post.name) created")
     }
 }
 
@@ -66,7 +66,7 @@ package struct StorageDelete: AsyncParsableCommand {
         for pool in pools {
             let target = try StorageTarget(pool: pool)
             try await session.client.send(.DELETE, target.path)
-            session.output.remark("Storage pool \(try ResourceName(pool).local()) deleted")
+            session.output.announce("Storage pool \(try ResourceName(pool).local()) deleted")
         }
     }
 }

@@ -121,7 +121,7 @@ package struct VolumeCreate: AsyncParsableCommand {
             name: StorageTarget.volumeName(volume), config: settings.dictionary)
         post.description = description
         try await session.client.send(.POST, try StorageTarget(pool: pool).path + "/volumes/custom", post)
-        session.output.remark("Storage volume \(post.name) created")
+        session.output.announce("Storage volume \(post.name) created")
     }
 }
 
@@ -151,7 +151,7 @@ package struct VolumeRename: AsyncParsableCommand {
         let target = try StorageTarget(pool: pool, volume: volume)
         let name = StorageTarget.volumeName(newName)
         try await session.client.send(.POST, target.path, StorageVolumePost(name: name))
-        session.output.remark("Renamed to \(name)")
+        session.output.announce("Renamed to \(name)")
     }
 }
 
@@ -177,6 +177,6 @@ package struct VolumeDelete: AsyncParsableCommand {
     package func run() async throws {
         let session = global.session
         try await session.client.send(.DELETE, try StorageTarget(pool: pool, volume: volume).path)
-        session.output.remark("Storage volume \(StorageTarget.volumeName(volume)) deleted")
+        session.output.announce("Storage volume \(StorageTarget.volumeName(volume)) deleted")
     }
 }
