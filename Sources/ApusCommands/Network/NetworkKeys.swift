@@ -52,19 +52,10 @@ package struct NetworkSet: AsyncParsableCommand {
 
     package init() {}
 
-    package func validate() throws { _ = try keys() }
-
-    private func keys() throws -> [String: String] {
-        let pairs = settings.compactMap { KeyValue(argument: $0) }
-        if settings.count == 2, KeyValue(argument: settings[0]) == nil { return [settings[0]: settings[1]] }
-        guard pairs.count == settings.count, !pairs.isEmpty else {
-            throw ValidationError("Write KEY VALUE, or KEY=VALUE as often as you like.")
-        }
-        return pairs.dictionary
-    }
+    package func validate() throws { _ = try Settings.keys(settings) }
 
     package func run() async throws {
-        let keys = try keys()
+        let keys = try Settings.keys(settings)
         try await global.session.client.changeNetwork(try ResourceName(network).local()) {
             $0.config.merge(keys) { _, new in new }
         }

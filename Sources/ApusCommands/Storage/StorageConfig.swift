@@ -71,10 +71,10 @@ package struct StorageSet: AsyncParsableCommand {
 
     package init() {}
 
-    package func validate() throws { _ = try StorageKeys.parse(settings) }
+    package func validate() throws { _ = try Settings.keys(settings) }
 
     package func run() async throws {
-        try await StorageTarget(pool: pool).set(try StorageKeys.parse(settings), global.session.client)
+        try await StorageTarget(pool: pool).set(try Settings.keys(settings), global.session.client)
     }
 }
 

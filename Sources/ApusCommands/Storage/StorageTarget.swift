@@ -86,15 +86,3 @@ package struct StorageTarget: Sendable {
         try await session.client.send(.PUT, path, edited, etag: etag)
     }
 }
-
-/// `KEY VALUE` (LXD's older way) or any number of `KEY=VALUE`.
-enum StorageKeys {
-    static func parse(_ settings: [String]) throws -> [String: String] {
-        let pairs = settings.compactMap { KeyValue(argument: $0) }
-        if settings.count == 2, KeyValue(argument: settings[0]) == nil { return [settings[0]: settings[1]] }
-        guard pairs.count == settings.count else {
-            throw ValidationError("Write KEY VALUE, or KEY=VALUE as often as you like.")
-        }
-        return pairs.dictionary
-    }
-}

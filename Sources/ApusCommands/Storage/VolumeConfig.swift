@@ -80,11 +80,11 @@ package struct VolumeSet: AsyncParsableCommand {
 
     package init() {}
 
-    package func validate() throws { _ = try StorageKeys.parse(settings) }
+    package func validate() throws { _ = try Settings.keys(settings) }
 
     package func run() async throws {
         try await StorageTarget(pool: pool, volume: volume).set(
-            try StorageKeys.parse(settings), global.session.client)
+            try Settings.keys(settings), global.session.client)
     }
 }
 
