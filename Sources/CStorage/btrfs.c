@@ -181,12 +181,3 @@ int cstorage_btrfs_grow(int fd) {
     strcpy(args.name, "max");
     return result(ioctl(fd, BTRFS_IOC_RESIZE, &args));
 }
-
-int cstorage_btrfs_uuid(int fd, uint8_t *uuid) {
-    struct btrfs_ioctl_fs_info_args args;
-    memset(&args, 0, sizeof args);
-    if (ioctl(fd, BTRFS_IOC_FS_INFO, &args) < 0)
-        return -errno;
-    memcpy(uuid, args.fsid, 16);
-    return 0;
-}

@@ -109,18 +109,6 @@ public struct BtrfsDriver: StorageDriver {
         await plain.staged(for: container)
     }
 
-    /// Puts a container's files back to those of another volume.
-    public func restore(container: String, from source: Volume) async throws {
-        let staged = try await stage(source, for: container)
-        do {
-            try await staged.swap()
-        } catch {
-            await staged.discard()
-            throw error
-        }
-        await staged.discard()
-    }
-
     /// Renames a volume; a container with its snapshots, both or neither.
     public func rename(_ volume: Volume, to newName: String) async throws {
         try await plain.rename(volume, to: newName)

@@ -171,18 +171,6 @@ public struct DirDriver: StorageDriver {
             container: container, live: directory(of: .container(container)), place: place, reaper: reaper)
     }
 
-    /// Puts a container's files back to those of another volume.
-    public func restore(container: String, from source: Volume) async throws {
-        let staged = try await stage(source, for: container)
-        do {
-            try await staged.swap()
-        } catch {
-            await staged.discard()
-            throw error
-        }
-        await staged.discard()
-    }
-
     /// Renames a volume; a container with its snapshots, both or neither.
     public func rename(_ volume: Volume, to newName: String) async throws {
         let renamed: Volume =

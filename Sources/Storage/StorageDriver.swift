@@ -59,9 +59,6 @@ public protocol StorageDriver: Sendable {
     /// one.
     func staged(for container: String) async -> (any StagedVolume)?
 
-    /// Puts a container's files back to those of a volume (its snapshot), while no process uses them.
-    func restore(container: String, from source: Volume) async throws
-
     /// Renames a volume. A container's snapshots go with it.
     func rename(_ volume: Volume, to newName: String) async throws
 
@@ -86,6 +83,18 @@ public protocol StorageDriver: Sendable {
 extension StorageDriver {
     /// The root file system of a volume, whether it exists or not.
     public func rootfs(of volume: Volume) -> String { directory(of: volume) + "/rootfs" }
+
+    /// Puts a container's files back to those of a volume (its snapshot), while no process uses them.
+    public func restore(container: String, from source: Volume) async throws {
+        let staged = try await stage(source, for: container)
+        do {
+            try await staged.swap()
+        } catch {
+            await staged.discard()
+            throw error
+        }
+        await staged.discard()
+    }
 }
 
 /// A snapshot between its two passes: the container still runs, a first copy is there.

@@ -47,9 +47,6 @@ int cstorage_quota_get_limit(int fd, uint64_t id, uint64_t *bytes);
 /// Lets a file system take the whole of its device, which has grown. Returns 0 or -errno.
 int cstorage_btrfs_grow(int fd);
 
-/// The UUID of the file system, 16 bytes. Returns 0 or -errno.
-int cstorage_btrfs_uuid(int fd, uint8_t *uuid);
-
 /// Attaches a file to a free loop device, which lets go of it when its last user does. `path` (64 bytes) becomes the
 /// device's. Returns the device's descriptor (close it once the device is mounted) or -errno.
 int cstorage_loop_attach(int file, char *path, size_t size);
