@@ -107,13 +107,16 @@ let package = Package(
             dependencies: ["CRIU", "ContainerRuntime", "LinuxSystem", crypto],
             swiftSettings: house),
 
+        // Moving between hosts: the messages, and who decides what when.
+        .target(name: "Migration", dependencies: [swiftProtobuf], swiftSettings: house),
+
         // REST.
         .target(name: "ApusAPI", swiftSettings: house),
         .target(
             name: "ApusCore",
             dependencies: [
-                "ApusAPI", "Checkpoint", "ContainerRuntime", "CRIU", "Images", "LinuxSystem", "Networking",
-                "Storage", crypto, grdb, logging,
+                "ApusAPI", "Checkpoint", "ContainerRuntime", "CRIU", "Images", "LinuxSystem", "Migration",
+                "Networking", "Storage", crypto, grdb, logging,
             ],
             swiftSettings: house),
         .target(
@@ -165,6 +168,8 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "NetworkingTests", dependencies: ["Networking", "LinuxSystem"], swiftSettings: house),
+        .testTarget(
+            name: "MigrationTests", dependencies: ["Migration", swiftProtobuf], swiftSettings: house),
         .testTarget(name: "ApusAPITests", dependencies: ["ApusAPI"], swiftSettings: house),
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusAPI"], swiftSettings: house),
         .testTarget(

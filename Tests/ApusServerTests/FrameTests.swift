@@ -24,7 +24,7 @@ struct FrameTests {
 
     @Test("A whole message of each kind")
     func whole() {
-        #expect(take([frame(.binary, "abc")]) == [.data(ByteBuffer(string: "abc"))])
+        #expect(take([frame(.binary, "abc")]) == [.data(ByteBuffer(string: "abc"), isLast: true)])
         #expect(take([frame(.text, "abc")]) == [.text("abc")])
         #expect(take([frame(.text)]) == [.text("")])
         #expect(take([frame(.binary)]) == [.none])
@@ -37,7 +37,10 @@ struct FrameTests {
                 frame(.binary, "a", fin: false), frame(.continuation, "b", fin: false),
                 frame(.continuation, "c"),
             ])
-                == ["a", "b", "c"].map { .data(ByteBuffer(string: $0)) })
+                == ["a", "b", "c"].map { .data(ByteBuffer(string: $0), isLast: $0 == "c") })
+        #expect(
+            take([frame(.binary, "a", fin: false), frame(.continuation)])
+                == [.data(ByteBuffer(string: "a"), isLast: false), .data(ByteBuffer(), isLast: true)])
         #expect(
             take([
                 frame(.text, "a", fin: false), frame(.continuation, "b", fin: false),

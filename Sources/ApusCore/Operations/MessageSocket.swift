@@ -1,7 +1,7 @@
 /// What a client sent on a websocket, as the services see it.
 public enum ClientMessage: Sendable, Equatable {
-    /// Bytes of a stream; a large message may come in several pieces.
-    case data([UInt8])
+    /// Bytes of a binary message, which may come in several pieces, and whether it ends with them. Streams do not care.
+    case data([UInt8], isLast: Bool)
     /// A whole text message.
     case text(String)
     /// The empty text message: LXD's mark for the end of one stream, while the socket stays open.

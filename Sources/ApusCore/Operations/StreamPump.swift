@@ -17,7 +17,7 @@ enum StreamPump {
     /// Writes everything a client sends to a descriptor until the client marks the end or goes.
     static func receive(from socket: any MessageSocket, into descriptor: FileDescriptor) async throws {
         try descriptor.setNonBlocking(true)
-        while case .data(let bytes)? = try await next(socket) {
+        while case .data(let bytes, _)? = try await next(socket) {
             try await write(bytes, to: descriptor)
         }
     }
@@ -61,7 +61,7 @@ enum StreamPump {
     /// A text message has no place in a stream of bytes; some clients send their bytes as text all the same.
     private static func next(_ socket: any MessageSocket) async throws -> ClientMessage? {
         let message = try await socket.receive()
-        if case .text(let text)? = message { return .data(Array(text.utf8)) }
+        if case .text(let text)? = message { return .data(Array(text.utf8), isLast: true) }
         return message
     }
 }

@@ -211,7 +211,7 @@ final class ClientSession: Session {
             let json: Data
             switch message {
             case .text(let text): json = Data(text.utf8)
-            case .data(let bytes): json = Data(bytes)
+            case .data(let bytes, _): json = Data(bytes)
             case .end: continue
             }
             guard let control = try? APIJSON.decode(ExecControl.self, from: json) else { continue }

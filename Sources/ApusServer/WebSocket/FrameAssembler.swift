@@ -7,8 +7,8 @@ package struct FrameAssembler: Sendable {
     package enum Action: Equatable, Sendable {
         /// Nothing to do.
         case none
-        /// Bytes of a binary message, or of a part of one.
-        case data(ByteBuffer)
+        /// Bytes of a binary message, or of a part of one, and whether the message ends with them.
+        case data(ByteBuffer, isLast: Bool)
         /// A whole text message; an empty one is LXD's end mark.
         case text(String)
         /// Answer a ping.
@@ -51,7 +51,7 @@ package struct FrameAssembler: Sendable {
         case .binary:
             guard message == nil else { return .fail(1002, "a new message began inside another") }
             if !frame.fin { message = .binary }
-            return data.readableBytes == 0 ? .none : .data(data)
+            return data.readableBytes == 0 ? .none : .data(data, isLast: frame.fin)
         case .text:
             guard message == nil else { return .fail(1002, "a new message began inside another") }
             return text(ByteBuffer(), adding: data, isLast: frame.fin)
@@ -61,7 +61,8 @@ package struct FrameAssembler: Sendable {
                 return .fail(1002, "a continuation without a message")
             case .binary:
                 if frame.fin { message = nil }
-                return data.readableBytes == 0 ? .none : .data(data)
+                // An empty last piece says that the message is whole.
+                return data.readableBytes == 0 && !frame.fin ? .none : .data(data, isLast: frame.fin)
             case .text(let begun):
                 return text(begun, adding: data, isLast: frame.fin)
             }

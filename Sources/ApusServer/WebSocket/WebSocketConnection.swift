@@ -70,7 +70,8 @@ final class WebSocketConnection: MessageSocket, Sendable {
             for try await frame in inbound {
                 switch assembler.take(frame) {
                 case .none: continue
-                case .data(let buffer): await mailbox.put(.data(Array(buffer.readableBytesView)))
+                case .data(let buffer, let isLast):
+                    await mailbox.put(.data(Array(buffer.readableBytesView), isLast: isLast))
                 case .text(let text): await mailbox.put(text.isEmpty ? .end : .text(text))
                 case .pong(let data):
                     try await outbound.write(WebSocketFrame(fin: true, opcode: .pong, data: data))
