@@ -81,15 +81,6 @@ int cstorage_clone(int destination, int source) {
     RETURN_OR_ERRNO(ioctl(destination, FICLONE, source));
 }
 
-ssize_t cstorage_copy_range(int source, int destination, int64_t offset, size_t size) {
-    off64_t from = offset, to = offset;
-    ssize_t n;
-    do {
-        n = copy_file_range(source, &from, destination, &to, size, 0);
-    } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
-}
-
 ssize_t cstorage_flistxattr(int fd, char *list, size_t size) {
     RETURN_OR_ERRNO(flistxattr(fd, list, size));
 }

@@ -43,18 +43,15 @@ package struct ConfigSheet: Sendable {
 }
 
 extension ConfigOwner {
-    /// Fetches, changes and sends. If somebody else was quicker it begins anew: a change of single keys does not
-    /// depend on the others.
+    /// Fetches, changes and sends; begins anew if somebody else was quicker.
     package func change(_ session: Session, _ edit: (inout ConfigSheet) throws -> Void) async throws {
-        var attempts = 5
-        while true {
-            var sheet = try await load(session.client)
-            try edit(&sheet)
-            do {
-                return try await save(sheet, session)
-            } catch let error as ClientError where error.code == .refused(status: 412) && attempts > 0 {
-                attempts -= 1
-            }
+        try await Client.change {
+            let sheet = try await load(session.client)
+            return (sheet, sheet.etag)
+        } _: {
+            try edit(&$0)
+        } send: { sheet, _ in
+            try await save(sheet, session)
         }
     }
 }

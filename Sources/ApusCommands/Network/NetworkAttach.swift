@@ -13,8 +13,7 @@ package struct NetworkAttach: AsyncParsableCommand {
               apus network attach apusbr0 c1 eth1 eth1
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
+    @OptionGroup package var target: NetworkArgument
 
     @Argument(help: ArgumentHelp("The container.", valueName: "container"), completion: .containers)
     package var container: String
@@ -26,19 +25,14 @@ package struct NetworkAttach: AsyncParsableCommand {
         help: ArgumentHelp("The interface's name inside; by default the device.", valueName: "interface"))
     package var interface: String?
 
-    @OptionGroup package var global: GlobalOptions
-
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let name = try ContainerName(container).name
-        let network = try await session.client.network(try ResourceName(network).local())
-        let (instance, etag) = try await session.client.getTagged("/1.0/instances/\(name)", as: Instance.self)
-        var put = EditableInstance(instance).request
-        try put.devices.attach(network, device: device, interface: interface)
-        try await session.finish(
-            try await session.client.updateInstance(name, put, etag: etag), "Changing \(name)")
+        let session = target.global.session
+        let network = try await session.client.network(try target.name())
+        try await ContainerOwner(container).change(session) {
+            try $0.devices.attach(network, device: device, interface: interface)
+        }
     }
 }
 
@@ -52,8 +46,7 @@ package struct NetworkAttachProfile: AsyncParsableCommand {
               apus network attach-profile apusbr0 default eth0
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
+    @OptionGroup package var target: NetworkArgument
 
     @Argument(help: ArgumentHelp("The profile.", valueName: "profile"), completion: .profiles)
     package var profile: String
@@ -65,15 +58,13 @@ package struct NetworkAttachProfile: AsyncParsableCommand {
         help: ArgumentHelp("The interface's name inside; by default the device.", valueName: "interface"))
     package var interface: String?
 
-    @OptionGroup package var global: GlobalOptions
-
     package init() {}
 
     package func run() async throws {
-        let client = global.session.client
-        let network = try await client.network(try ResourceName(network).local())
-        try await client.changeDevices(ofProfile: try ResourceName(profile).local()) {
-            try $0.attach(network, device: device, interface: interface)
+        let session = target.global.session
+        let network = try await session.client.network(try target.name())
+        try await ProfileOwner(profile).change(session) {
+            try $0.devices.attach(network, device: device, interface: interface)
         }
     }
 }
@@ -88,8 +79,7 @@ package struct NetworkDetach: AsyncParsableCommand {
               apus network detach apusbr0 c1
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
+    @OptionGroup package var target: NetworkArgument
 
     @Argument(help: ArgumentHelp("The container.", valueName: "container"), completion: .containers)
     package var container: String
@@ -97,18 +87,13 @@ package struct NetworkDetach: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("The device; needed if there are several.", valueName: "device"))
     package var device: String?
 
-    @OptionGroup package var global: GlobalOptions
-
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let name = try ContainerName(container).name
-        let (instance, etag) = try await session.client.getTagged("/1.0/instances/\(name)", as: Instance.self)
-        var put = EditableInstance(instance).request
-        try put.devices.detach(try ResourceName(network).local(), device: device, from: name)
-        try await session.finish(
-            try await session.client.updateInstance(name, put, etag: etag), "Changing \(name)")
+        let owner = try ContainerOwner(container)
+        try await owner.change(target.global.session) {
+            try $0.devices.detach(try target.name(), device: device, from: owner.name)
+        }
     }
 }
 
@@ -122,8 +107,7 @@ package struct NetworkDetachProfile: AsyncParsableCommand {
               apus network detach-profile apusbr0 default
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
+    @OptionGroup package var target: NetworkArgument
 
     @Argument(help: ArgumentHelp("The profile.", valueName: "profile"), completion: .profiles)
     package var profile: String
@@ -131,15 +115,12 @@ package struct NetworkDetachProfile: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("The device; needed if there are several.", valueName: "device"))
     package var device: String?
 
-    @OptionGroup package var global: GlobalOptions
-
     package init() {}
 
     package func run() async throws {
-        let client = global.session.client
-        let name = try ResourceName(profile).local()
-        try await client.changeDevices(ofProfile: name) {
-            try $0.detach(try ResourceName(network).local(), device: device, from: name)
+        let owner = try ProfileOwner(profile)
+        try await owner.change(target.global.session) {
+            try $0.devices.detach(try target.name(), device: device, from: owner.name)
         }
     }
 }
@@ -177,19 +158,5 @@ extension DevicesMap {
                 "\(holder) has several devices on \(network): \(found.joined(separator: ", ")); name one")
         }
         self[name] = nil
-    }
-}
-
-extension Client {
-    fileprivate func changeDevices(ofProfile name: String, _ edit: (inout DevicesMap) throws -> Void)
-        async throws
-    {
-        let (profile, etag) = try await getTagged("/1.0/profiles/\(name)", as: Profile.self)
-        var put = ProfilePut()
-        put.config = profile.config
-        put.description = profile.description
-        put.devices = profile.devices
-        try edit(&put.devices)
-        try await updateProfile(name, put, etag: etag)
     }
 }

@@ -22,3 +22,16 @@ package struct NetworkCommand: AsyncParsableCommand {
 
     package init() {}
 }
+
+/// The network that a command is about.
+package struct NetworkArgument: ParsableArguments {
+    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
+    package var network: String
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    /// Its name.
+    func name() throws -> String { try ResourceName(network).local() }
+}

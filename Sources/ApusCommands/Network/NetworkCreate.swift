@@ -13,16 +13,13 @@ package struct NetworkCreate: AsyncParsableCommand {
               apus network create apusbr1 ipv4.address=10.20.30.1/24 ipv6.address=none
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
+    @OptionGroup package var target: NetworkArgument
 
     @Argument(help: ArgumentHelp("KEY=VALUE….", valueName: "key=value"))
     package var settings: [String] = []
 
     @Option(help: ArgumentHelp("Free text.", valueName: "text"))
     package var description = ""
-
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
@@ -33,8 +30,8 @@ package struct NetworkCreate: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
-        var post = NetworksPost(name: try ResourceName(network).local())
+        let session = target.global.session
+        var post = NetworksPost(name: try target.name())
         post.config = settings.compactMap { KeyValue(argument: $0) }.dictionary
         post.description = description
         try await session.client.createNetwork(post)
@@ -52,17 +49,14 @@ package struct NetworkDelete: AsyncParsableCommand {
               apus network delete apusbr1
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
-
-    @OptionGroup package var global: GlobalOptions
+    @OptionGroup package var target: NetworkArgument
 
     package init() {}
 
     package func run() async throws {
-        let name = try ResourceName(network).local()
-        try await global.session.client.deleteNetwork(name)
-        global.session.output.announce("Network \(name) deleted")
+        let name = try target.name()
+        try await target.global.session.client.deleteNetwork(name)
+        target.global.session.output.announce("Network \(name) deleted")
     }
 }
 
@@ -76,19 +70,16 @@ package struct NetworkRename: AsyncParsableCommand {
               apus network rename apusbr1 office
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
+    @OptionGroup package var target: NetworkArgument
 
     @Argument(help: ArgumentHelp("The new name.", valueName: "new-name"))
     package var newName: String
-
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
         let name = try ResourceName(newName).local()
-        try await global.session.client.renameNetwork(try ResourceName(network).local(), to: name)
-        global.session.output.announce("Renamed to \(name)")
+        try await target.global.session.client.renameNetwork(try target.name(), to: name)
+        target.global.session.output.announce("Renamed to \(name)")
     }
 }

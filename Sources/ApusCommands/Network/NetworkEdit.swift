@@ -18,16 +18,13 @@ package struct NetworkEdit: AsyncParsableCommand {
               apus network edit apusbr0 < apusbr0.yaml
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
-
-    @OptionGroup package var global: GlobalOptions
+    @OptionGroup package var target: NetworkArgument
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let name = try ResourceName(network).local()
+        let session = target.global.session
+        let name = try target.name()
         let (network, etag) = try await session.client.taggedNetwork(name)
         var put = NetworkPut()
         put.config = network.config

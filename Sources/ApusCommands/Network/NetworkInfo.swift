@@ -12,16 +12,13 @@ package struct NetworkInfo: AsyncParsableCommand {
               apus network info apusbr0
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
-
-    @OptionGroup package var global: GlobalOptions
+    @OptionGroup package var target: NetworkArgument
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let name = try ResourceName(network).local()
+        let session = target.global.session
+        let name = try target.name()
         let state = try await session.client.networkState(name)
         var text = "Name: \(name)\nMAC address: \(state.hwaddr)\nMTU: \(state.mtu)\nState: \(state.state)\n"
         text += "Type: \(state.type)\n\nIP addresses:\n"

@@ -12,19 +12,16 @@ package struct NetworkGet: AsyncParsableCommand {
               apus network get apusbr0 ipv4.address
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
+    @OptionGroup package var target: NetworkArgument
 
     @Argument(help: ArgumentHelp("The key.", valueName: "key"))
     package var key: String
 
-    @OptionGroup package var global: GlobalOptions
-
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let network = try await session.client.network(try ResourceName(network).local())
+        let session = target.global.session
+        let network = try await session.client.network(try target.name())
         session.output.write((network.config[key] ?? "") + "\n")
     }
 }
@@ -42,13 +39,10 @@ package struct NetworkSet: AsyncParsableCommand {
               apus network set apusbr0 ipv4.nat=false dns.domain=lab
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
+    @OptionGroup package var target: NetworkArgument
 
     @Argument(help: ArgumentHelp("KEY VALUE, or KEY=VALUE….", valueName: "key=value"))
     package var settings: [String]
-
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
@@ -56,7 +50,7 @@ package struct NetworkSet: AsyncParsableCommand {
 
     package func run() async throws {
         let keys = try Settings.keys(settings)
-        try await global.session.client.changeNetwork(try ResourceName(network).local()) {
+        try await target.global.session.client.changeNetwork(try target.name()) {
             $0.config.merge(keys) { _, new in new }
         }
     }
@@ -72,32 +66,34 @@ package struct NetworkUnset: AsyncParsableCommand {
               apus network unset apusbr0 dns.domain
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
+    @OptionGroup package var target: NetworkArgument
 
     @Argument(help: ArgumentHelp("The key.", valueName: "key"))
     package var key: String
-
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
         let key = key
-        try await global.session.client.changeNetwork(try ResourceName(network).local()) {
+        try await target.global.session.client.changeNetwork(try target.name()) {
             $0.config[key] = nil
         }
     }
 }
 
 extension Client {
-    /// Reads a network, changes it, and writes it back unless somebody else has changed it meanwhile.
-    func changeNetwork(_ name: String, _ edit: (inout NetworkPut) -> Void) async throws {
-        let (network, etag) = try await taggedNetwork(name)
-        var put = NetworkPut()
-        put.config = network.config
-        put.description = network.description
-        edit(&put)
-        try await updateNetwork(name, put, etag: etag)
+    /// Changes keys of a network; begins anew if somebody else was quicker.
+    func changeNetwork(_ name: String, _ edit: (inout NetworkPut) throws -> Void) async throws {
+        try await Client.change {
+            let (network, etag) = try await taggedNetwork(name)
+            var put = NetworkPut()
+            put.config = network.config
+            put.description = network.description
+            return (put, etag)
+        } _: {
+            try edit(&$0)
+        } send: { put, etag in
+            try await updateNetwork(name, put, etag: etag)
+        }
     }
 }

@@ -45,17 +45,14 @@ package struct NetworkShow: AsyncParsableCommand {
               apus network show apusbr0
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
-
-    @OptionGroup package var global: GlobalOptions
+    @OptionGroup package var target: NetworkArgument
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = target.global.session
         session.output.write(
-            try Rendering.yaml(try await session.client.network(try ResourceName(network).local())))
+            try Rendering.yaml(try await session.client.network(try target.name())))
     }
 }
 
@@ -69,17 +66,15 @@ package struct NetworkListLeases: AsyncParsableCommand {
               apus network list-leases apusbr0
             """)
 
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
-    package var network: String
+    @OptionGroup package var target: NetworkArgument
 
     @OptionGroup package var format: FormatOptions
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let leases = try await session.client.networkLeases(try ResourceName(network).local())
+        let session = target.global.session
+        let leases = try await session.client.networkLeases(try target.name())
         session.output.write(
             try Rendering.list(leases, as: format.format) {
                 Table(

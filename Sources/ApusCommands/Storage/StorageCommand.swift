@@ -64,17 +64,14 @@ package struct StorageShow: AsyncParsableCommand {
               apus storage show default
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
-
-    @OptionGroup package var global: GlobalOptions
+    @OptionGroup package var target: PoolArgument
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = target.global.session
         session.output.write(
-            try Rendering.yaml(try await session.client.storagePool(try ResourceName(pool).local())))
+            try Rendering.yaml(try await session.client.storagePool(try target.name())))
     }
 }
 
@@ -89,24 +86,21 @@ package struct StorageInfo: AsyncParsableCommand {
               apus storage info default --bytes
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
+    @OptionGroup package var target: PoolArgument
 
     @Flag(name: .long, help: "Print sizes in bytes.")
     package var bytes = false
 
-    @OptionGroup package var global: GlobalOptions
-
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let target = try StorageTarget(pool: pool)
-        let found = try await session.client.get(target.path, as: StoragePool.self)
+        let session = target.global.session
+        let pool = try target.storage()
+        let found = try await session.client.get(pool.path, as: StoragePool.self)
         var text = "Name: \(found.name)\nDriver: \(found.driver)\nStatus: \(found.status)\n"
         if !found.description.isEmpty { text += "Description: \(found.description)\n" }
         if found.status == "Created" {
-            let room = try await session.client.get(target.path + "/resources", as: StoragePoolResources.self)
+            let room = try await session.client.get(pool.path + "/resources", as: StoragePoolResources.self)
             text += "Space used: \(size(room.space.used))\nTotal space: \(size(room.space.total))\n"
             if room.inodes.total > 0 {
                 text += "Files: \(room.inodes.used) of \(room.inodes.total)\n"
@@ -118,4 +112,20 @@ package struct StorageInfo: AsyncParsableCommand {
     }
 
     private func size(_ count: Int64) -> String { bytes ? String(count) : Units.bytes(count) }
+}
+
+/// The storage pool that a command is about.
+package struct PoolArgument: ParsableArguments {
+    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
+    package var pool: String
+
+    @OptionGroup package var global: GlobalOptions
+
+    package init() {}
+
+    /// Its name.
+    func name() throws -> String { try ResourceName(pool).local() }
+
+    /// The pool.
+    func storage() throws -> StorageTarget { try StorageTarget(pool: pool) }
 }

@@ -8,21 +8,19 @@ package struct StorageEdit: AsyncParsableCommand {
         commandName: "edit",
         abstract: "Edit a storage pool with the editor of VISUAL or EDITOR.",
         discussion: """
-            Reads YAML from standard input if that is no terminal. Refuses if somebody else changed it in the meantime.
+            Reads YAML from standard input if that is no terminal. If somebody else changes the pool in the \
+            meantime, the editor opens again with your text and with what it is now.
 
             EXAMPLES:
               apus storage edit fast
               apus storage edit fast < pool.yaml
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
-
-    @OptionGroup package var global: GlobalOptions
+    @OptionGroup package var target: PoolArgument
 
     package init() {}
 
-    package func run() async throws { try await StorageTarget(pool: pool).edit(global.session) }
+    package func run() async throws { try await target.storage().edit(target.global.session) }
 }
 
 /// `apus storage get`
@@ -35,18 +33,15 @@ package struct StorageGet: AsyncParsableCommand {
               apus storage get fast size
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
+    @OptionGroup package var target: PoolArgument
     @Argument(help: ArgumentHelp("The key.", valueName: "key"))
     package var key: String
-
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        session.output.print(try await StorageTarget(pool: pool).value(of: key, session.client) ?? "")
+        let session = target.global.session
+        session.output.print(try await target.storage().value(of: key, session.client) ?? "")
     }
 }
 
@@ -61,20 +56,17 @@ package struct StorageSet: AsyncParsableCommand {
               apus storage set fast size=40GiB user.owner=ann
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
+    @OptionGroup package var target: PoolArgument
 
     @Argument(help: ArgumentHelp("KEY VALUE, or KEY=VALUE….", valueName: "key=value"))
     package var settings: [String]
-
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func validate() throws { _ = try Settings.keys(settings) }
 
     package func run() async throws {
-        try await StorageTarget(pool: pool).set(try Settings.keys(settings), global.session.client)
+        try await target.storage().set(try Settings.keys(settings), target.global.session.client)
     }
 }
 
@@ -88,15 +80,12 @@ package struct StorageUnset: AsyncParsableCommand {
               apus storage unset fast user.owner
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
+    @OptionGroup package var target: PoolArgument
 
     @Argument(help: ArgumentHelp("The keys.", valueName: "key"))
     package var keys: [String]
 
-    @OptionGroup package var global: GlobalOptions
-
     package init() {}
 
-    package func run() async throws { try await StorageTarget(pool: pool).unset(keys, global.session.client) }
+    package func run() async throws { try await target.storage().unset(keys, target.global.session.client) }
 }

@@ -1,9 +1,6 @@
-import ApusAPI
+package import ApusAPI
 import ApusClient
-import ArgumentParser
-import Glibc
 import NIOHTTP1
-import Yams
 
 /// A storage pool or a volume whose keys and description people change.
 package struct StorageTarget: Sendable {
@@ -19,12 +16,18 @@ package struct StorageTarget: Sendable {
         path = "/1.0/storage-pools/\(name.percentEncoded)"
     }
 
-    /// A custom volume. `custom/` before its name, as LXD writes it, may be left out.
+    /// A volume: `name` or `custom/name`, `container/name`, `container/name/snapshot`, or `image/fingerprint`.
     package init(pool: String, volume: String) throws {
-        let name = StorageTarget.volumeName(volume)
-        label = "volume \(name)"
+        let parts = volume.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        let isTyped = parts.count > 1 && ["custom", "container", "image"].contains(parts[0])
+        let type = isTyped ? parts[0] : "custom"
+        let name = parts.dropFirst(isTyped ? 1 : 0)
+        label = "volume \(name.joined(separator: "/"))"
         path =
-            "/1.0/storage-pools/\(try ResourceName(pool).local().percentEncoded)/volumes/custom/\(name.percentEncoded)"
+            try "/1.0/storage-pools/\(ResourceName(pool).local().percentEncoded)/volumes/\(type)/"
+            + (type == "container" && name.count == 2
+                ? name.map(\.percentEncoded).joined(separator: "/snapshots/")
+                : name.joined(separator: "/").percentEncoded)
     }
 
     /// A volume's name without the type before it.
@@ -37,52 +40,63 @@ package struct StorageTarget: Sendable {
         try await client.get(path, as: StoragePut.self).config[key]
     }
 
-    /// Sets keys.
+    /// Changes keys; begins anew if somebody else was quicker.
+    func change(_ client: Client, _ edit: (inout StoragePut) throws -> Void) async throws {
+        try await Client.change {
+            try await client.getTagged(path, as: StoragePut.self)
+        } _: {
+            try edit(&$0)
+        } send: { put, etag in
+            try await client.send(.PUT, path, put, etag: etag)
+        }
+    }
+
+    /// Sets keys; an empty value takes a key away.
     func set(_ keys: [String: String], _ client: Client) async throws {
-        try await client.send(.PATCH, path, StoragePatch(config: keys))
+        try await change(client) { put in
+            put.config = put.config.merging(keys) { $1 }.filter { !$0.value.isEmpty }
+        }
     }
 
     /// Takes keys away.
     func unset(_ keys: [String], _ client: Client) async throws {
-        let (present, etag) = try await client.getTagged(path, as: StoragePut.self)
-        var put = present
-        for key in keys { put.config[key] = nil }
-        try await client.send(.PUT, path, put, etag: etag)
+        try await change(client) { put in
+            for key in keys { put.config[key] = nil }
+        }
     }
 
     /// Lets the user edit it, or takes YAML from standard input if that is no terminal.
     func edit(_ session: Session) async throws {
-        let (present, etag) = try await session.client.getTagged(path, as: StoragePut.self)
-        if !Terminal.isTerminal(STDIN_FILENO) {
-            let text = try FileIO.standardInput()
-            guard text.contains(where: { !$0.isWhitespace }) else { throw Failure("standard input is empty") }
-            return try await apply(text, etag, session)
-        }
-        let original =
-            "# The \(label), as YAML. What stands behind a # is ignored.\n" + (try Rendering.yaml(present))
-        var text = original
-        while true {
-            text = try Editor.edit(text)
-            if text == original { return }
-            do {
-                return try await apply(text, etag, session)
-            } catch {
-                Output.failure("\(error)")
-                session.output.write("Edit again? (yes/no): ")
-                guard readLine()?.lowercased().hasPrefix("y") == true else { throw ExitCode.failure }
-            }
-        }
+        let loop = EditLoop<EditableStorage>(
+            preface: "# The \(label), as YAML. What stands behind a # is ignored.\n", noun: label,
+            fetch: {
+                let (put, etag) = try await session.client.getTagged(path, as: StoragePut.self)
+                return (EditableStorage(put), etag)
+            },
+            send: { edited, etag in
+                try await session.client.send(.PUT, path, edited.request, etag: etag)
+            })
+        try await loop.run(session.output)
+    }
+}
+
+/// The part of a storage pool, or of a volume, that people edit, as YAML shows it.
+package struct EditableStorage: Editable, Equatable {
+    package var config: ConfigMap?
+    package var description: String?
+
+    package enum CodingKeys: String, CodingKey, CaseIterable { case config, description }
+
+    package static let readOnly: Set = [
+        "name", "driver", "status", "locations", "used_by", "type", "location", "content_type", "project",
+        "created_at",
+    ]
+
+    package init(_ put: StoragePut) {
+        config = put.config
+        description = put.description
     }
 
-    private func apply(_ text: String, _ etag: String?, _ session: Session) async throws {
-        let edited: StoragePut
-        do {
-            edited = try YAMLDecoder().decode(StoragePut.self, from: text)
-        } catch let error as DecodingError {
-            throw Failure("this is not the configuration of a \(label): \(error.summary)")
-        } catch {
-            throw Failure("this is not YAML: \(error)")
-        }
-        try await session.client.send(.PUT, path, edited, etag: etag)
-    }
+    /// What is sent to the daemon.
+    package var request: StoragePut { StoragePut(config: config ?? [:], description: description ?? "") }
 }

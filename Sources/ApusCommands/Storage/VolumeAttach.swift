@@ -13,10 +13,7 @@ package struct VolumeAttach: AsyncParsableCommand {
               apus storage volume attach fast data c1 disk0 /srv/data
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
-    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
-    package var volume: String
+    @OptionGroup package var target: VolumeArgument
     @Argument(help: ArgumentHelp("The container.", valueName: "container"), completion: .containers)
     package var container: String
     @Argument(
@@ -24,8 +21,6 @@ package struct VolumeAttach: AsyncParsableCommand {
             "The device's name, if it is not to be the volume's, and its path inside.",
             valueName: "[device] path"))
     package var place: [String]
-
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
@@ -36,14 +31,11 @@ package struct VolumeAttach: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
-        let name = try ContainerName(container).name
-        let device = try VolumeDevice(pool: pool, volume: volume, place: place)
-        let (instance, etag) = try await session.client.getTagged("/1.0/instances/\(name)", as: Instance.self)
-        var put = InstancePut(instance)
-        put.devices = try device.added(to: put.devices, of: name)
-        try await session.finish(
-            try await session.client.updateInstance(name, put, etag: etag), "Changing \(name)")
+        let owner = try ContainerOwner(container)
+        let device = try VolumeDevice(pool: target.pool, volume: target.volume, place: place)
+        try await owner.change(target.global.session) {
+            $0.devices = try device.added(to: $0.devices, of: owner.name)
+        }
     }
 }
 
@@ -57,10 +49,7 @@ package struct VolumeAttachProfile: AsyncParsableCommand {
               apus storage volume attach-profile fast data web /srv/data
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
-    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
-    package var volume: String
+    @OptionGroup package var target: VolumeArgument
     @Argument(help: ArgumentHelp("The profile.", valueName: "profile"), completion: .profiles)
     package var profile: String
     @Argument(
@@ -68,8 +57,6 @@ package struct VolumeAttachProfile: AsyncParsableCommand {
             "The device's name, if it is not to be the volume's, and its path inside.",
             valueName: "[device] path"))
     package var place: [String]
-
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
@@ -80,14 +67,11 @@ package struct VolumeAttachProfile: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
-        let name = try ResourceName(profile).local()
-        let device = try VolumeDevice(pool: pool, volume: volume, place: place)
-        let path = "/1.0/profiles/\(name.percentEncoded)"
-        let (found, etag) = try await session.client.getTagged(path, as: ProfilePut.self)
-        var put = found
-        put.devices = try device.added(to: put.devices, of: name)
-        try await session.client.updateProfile(name, put, etag: etag)
+        let owner = try ProfileOwner(profile)
+        let device = try VolumeDevice(pool: target.pool, volume: target.volume, place: place)
+        try await owner.change(target.global.session) {
+            $0.devices = try device.added(to: $0.devices, of: owner.name)
+        }
     }
 }
 
@@ -101,25 +85,18 @@ package struct VolumeDetach: AsyncParsableCommand {
               apus storage volume detach fast data c1
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
-    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
-    package var volume: String
+    @OptionGroup package var target: VolumeArgument
     @Argument(help: ArgumentHelp("The container.", valueName: "container"), completion: .containers)
     package var container: String
-
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let name = try ContainerName(container).name
-        let (instance, etag) = try await session.client.getTagged("/1.0/instances/\(name)", as: Instance.self)
-        var put = InstancePut(instance)
-        put.devices = try VolumeDevice.removed(pool, volume, from: put.devices, of: name)
-        try await session.finish(
-            try await session.client.updateInstance(name, put, etag: etag), "Changing \(name)")
+        let owner = try ContainerOwner(container)
+        try await owner.change(target.global.session) {
+            $0.devices = try VolumeDevice.removed(
+                target.pool, target.volume, from: $0.devices, of: owner.name)
+        }
     }
 }
 
@@ -133,25 +110,18 @@ package struct VolumeDetachProfile: AsyncParsableCommand {
               apus storage volume detach-profile fast data web
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
-    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
-    package var volume: String
+    @OptionGroup package var target: VolumeArgument
     @Argument(help: ArgumentHelp("The profile.", valueName: "profile"), completion: .profiles)
     package var profile: String
-
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let name = try ResourceName(profile).local()
-        let path = "/1.0/profiles/\(name.percentEncoded)"
-        let (found, etag) = try await session.client.getTagged(path, as: ProfilePut.self)
-        var put = found
-        put.devices = try VolumeDevice.removed(pool, volume, from: put.devices, of: name)
-        try await session.client.updateProfile(name, put, etag: etag)
+        let owner = try ProfileOwner(profile)
+        try await owner.change(target.global.session) {
+            $0.devices = try VolumeDevice.removed(
+                target.pool, target.volume, from: $0.devices, of: owner.name)
+        }
     }
 }
 

@@ -36,17 +36,15 @@ package struct VolumeList: AsyncParsableCommand {
               apus storage volume list fast --format csv
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
+    @OptionGroup package var target: PoolArgument
 
     @OptionGroup package var format: FormatOptions
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let path = try StorageTarget(pool: pool).path + "/volumes"
+        let session = target.global.session
+        let path = try target.storage().path + "/volumes"
         let volumes = try await session.client.get(
             path, query: [("recursion", "1")], as: [StorageVolume].self
         )
@@ -68,24 +66,22 @@ package struct VolumeShow: AsyncParsableCommand {
         commandName: "show",
         abstract: "Print a volume as YAML.",
         discussion: """
+            Volumes of containers, snapshots and images have their type before their name, as the list shows it.
+
             EXAMPLES:
               apus storage volume show fast data
+              apus storage volume show fast container/c1
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
-    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
-    package var volume: String
-
-    @OptionGroup package var global: GlobalOptions
+    @OptionGroup package var target: VolumeArgument
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let target = try StorageTarget(pool: pool, volume: volume)
+        let session = target.global.session
+        let volume = try target.storage()
         session.output.write(
-            try Rendering.yaml(try await session.client.get(target.path, as: StorageVolume.self)))
+            try Rendering.yaml(try await session.client.get(volume.path, as: StorageVolume.self)))
     }
 }
 
@@ -100,10 +96,7 @@ package struct VolumeCreate: AsyncParsableCommand {
               apus storage volume create fast data size=5GiB
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
-    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
-    package var volume: String
+    @OptionGroup package var target: VolumeArgument
 
     @Argument(help: ArgumentHelp("Keys of the volume.", valueName: "key=value"))
     package var settings: [KeyValue] = []
@@ -111,16 +104,14 @@ package struct VolumeCreate: AsyncParsableCommand {
     @Option(name: .long, help: ArgumentHelp("Free text about it.", valueName: "text"))
     package var description = ""
 
-    @OptionGroup package var global: GlobalOptions
-
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = target.global.session
         var post = StorageVolumesPost(
-            name: StorageTarget.volumeName(volume), config: settings.dictionary)
+            name: target.name, config: settings.dictionary)
         post.description = description
-        try await session.client.send(.POST, try StorageTarget(pool: pool).path + "/volumes/custom", post)
+        try await session.client.send(.POST, try target.poolPath() + "/volumes/custom", post)
         session.output.announce("Storage volume \(post.name) created")
     }
 }
@@ -135,22 +126,17 @@ package struct VolumeRename: AsyncParsableCommand {
               apus storage volume rename fast data files
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
-    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
-    package var volume: String
+    @OptionGroup package var target: VolumeArgument
     @Argument(help: ArgumentHelp("Its new name.", valueName: "new-name"))
     package var newName: String
-
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let target = try StorageTarget(pool: pool, volume: volume)
+        let session = target.global.session
+        let volume = try target.storage()
         let name = StorageTarget.volumeName(newName)
-        try await session.client.send(.POST, target.path, StorageVolumePost(name: name))
+        try await session.client.send(.POST, volume.path, StorageVolumePost(name: name))
         session.output.announce("Renamed to \(name)")
     }
 }
@@ -161,12 +147,30 @@ package struct VolumeDelete: AsyncParsableCommand {
         commandName: "delete",
         abstract: "Delete a volume that nothing uses, with what is in it.",
         discussion: """
+            Of images only the copy that is unpacked in the pool goes, which new containers are made from; the next \
+            container unpacks it again. Volumes of containers and snapshots go with these.
+
             EXAMPLES:
               apus storage volume delete fast data
+              apus storage volume delete fast image/6f0c3a9d…
             """)
 
+    @OptionGroup package var target: VolumeArgument
+
+    package init() {}
+
+    package func run() async throws {
+        let session = target.global.session
+        try await session.client.send(.DELETE, try target.storage().path)
+        session.output.announce("Storage volume \(target.name) deleted")
+    }
+}
+
+/// The volume that a command is about.
+package struct VolumeArgument: ParsableArguments {
     @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
     package var pool: String
+
     @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
     package var volume: String
 
@@ -174,9 +178,12 @@ package struct VolumeDelete: AsyncParsableCommand {
 
     package init() {}
 
-    package func run() async throws {
-        let session = global.session
-        try await session.client.send(.DELETE, try StorageTarget(pool: pool, volume: volume).path)
-        session.output.announce("Storage volume \(StorageTarget.volumeName(volume)) deleted")
-    }
+    /// Its name, without the type before it.
+    var name: String { StorageTarget.volumeName(volume) }
+
+    /// The volume.
+    func storage() throws -> StorageTarget { try StorageTarget(pool: pool, volume: volume) }
+
+    /// The path of its pool in the REST API.
+    func poolPath() throws -> String { try StorageTarget(pool: pool).path }
 }

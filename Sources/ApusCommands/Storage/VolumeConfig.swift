@@ -8,24 +8,20 @@ package struct VolumeEdit: AsyncParsableCommand {
         commandName: "edit",
         abstract: "Edit a volume with the editor of VISUAL or EDITOR.",
         discussion: """
-            Reads YAML from standard input if that is no terminal. Refuses if somebody else changed it in the meantime.
+            Reads YAML from standard input if that is no terminal. If somebody else changes the volume in the \
+            meantime, the editor opens again with your text and with what it is now.
 
             EXAMPLES:
               apus storage volume edit fast data
               apus storage volume edit fast data < volume.yaml
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
-    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
-    package var volume: String
-
-    @OptionGroup package var global: GlobalOptions
+    @OptionGroup package var target: VolumeArgument
 
     package init() {}
 
     package func run() async throws {
-        try await StorageTarget(pool: pool, volume: volume).edit(global.session)
+        try await target.storage().edit(target.global.session)
     }
 }
 
@@ -39,21 +35,16 @@ package struct VolumeGet: AsyncParsableCommand {
               apus storage volume get fast data size
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
-    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
-    package var volume: String
+    @OptionGroup package var target: VolumeArgument
     @Argument(help: ArgumentHelp("The key.", valueName: "key"))
     package var key: String
-
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = target.global.session
         session.output.print(
-            try await StorageTarget(pool: pool, volume: volume).value(of: key, session.client) ?? "")
+            try await target.storage().value(of: key, session.client) ?? "")
     }
 }
 
@@ -68,23 +59,18 @@ package struct VolumeSet: AsyncParsableCommand {
               apus storage volume set fast data size=40GiB user.owner=ann
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
-    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
-    package var volume: String
+    @OptionGroup package var target: VolumeArgument
 
     @Argument(help: ArgumentHelp("KEY VALUE, or KEY=VALUE….", valueName: "key=value"))
     package var settings: [String]
-
-    @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func validate() throws { _ = try Settings.keys(settings) }
 
     package func run() async throws {
-        try await StorageTarget(pool: pool, volume: volume).set(
-            try Settings.keys(settings), global.session.client)
+        try await target.storage().set(
+            try Settings.keys(settings), target.global.session.client)
     }
 }
 
@@ -98,19 +84,14 @@ package struct VolumeUnset: AsyncParsableCommand {
               apus storage volume unset fast data user.owner
             """)
 
-    @Argument(help: ArgumentHelp("The pool.", valueName: "pool"), completion: .pools)
-    package var pool: String
-    @Argument(help: ArgumentHelp("The volume.", valueName: "volume"))
-    package var volume: String
+    @OptionGroup package var target: VolumeArgument
 
     @Argument(help: ArgumentHelp("The keys.", valueName: "key"))
     package var keys: [String]
 
-    @OptionGroup package var global: GlobalOptions
-
     package init() {}
 
     package func run() async throws {
-        try await StorageTarget(pool: pool, volume: volume).unset(keys, global.session.client)
+        try await target.storage().unset(keys, target.global.session.client)
     }
 }

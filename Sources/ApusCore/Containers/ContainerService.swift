@@ -74,9 +74,6 @@ public actor ContainerService {
         return (pools, profiles)
     }
 
-    /// The fingerprints of images that containers were made from.
-    func baseImages() -> Set<String> { Set(entries.values.map(\.record.baseImage)) }
-
     private func instance(_ entry: ContainerEntry, full: Bool) -> Instance {
         var instance = entry.instance(expanded(entry.record))
         if full {

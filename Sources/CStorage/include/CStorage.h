@@ -43,9 +43,6 @@ size_t cstorage_next_entry(const void *buffer, size_t offset, const char **name,
 /// Reflinks the whole of `source` into `destination`. Returns 0 or -errno.
 int cstorage_clone(int destination, int source);
 
-/// Copies up to `size` bytes at the same offset of both files inside the kernel. Returns bytes or -errno.
-ssize_t cstorage_copy_range(int source, int destination, int64_t offset, size_t size);
-
 /// The extended attributes of an open file. Each returns a size, 0 or -errno.
 ssize_t cstorage_flistxattr(int fd, char *list, size_t size);
 ssize_t cstorage_fgetxattr(int fd, const char *name, void *value, size_t size);
