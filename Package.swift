@@ -44,6 +44,8 @@ let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let swiftProtobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let swiftASN1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -57,6 +59,8 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -76,6 +80,11 @@ let package = Package(
         .systemLibrary(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: house),
+
+        // Who one is, and who others are.
+        .target(
+            name: "Certificates", dependencies: ["LinuxSystem", crypto, swiftASN1, x509],
+            swiftSettings: house),
 
         // CRIU, and what starts, restores and watches one container.
         .target(
@@ -151,6 +160,7 @@ let package = Package(
 
         // Tests: one target per library, and the real programs driven as a user would.
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: house),
+        .testTarget(name: "CertificatesTests", dependencies: ["Certificates"], swiftSettings: house),
         .testTarget(name: "CRIUTests", dependencies: ["CRIU", "LinuxSystem"], swiftSettings: house),
         .testTarget(
             name: "ContainerRuntimeTests", dependencies: ["ContainerRuntime", "LinuxSystem"],
