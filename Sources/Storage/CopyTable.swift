@@ -75,6 +75,22 @@ final class CopiedDirectory: @unchecked Sendable {
         return result
     }
 
+    /// All paths below this directory of a file, by its inode.
+    func paths(of inode: UInt64, below path: FileName = .root) -> [FileName] {
+        var found: [FileName] = []
+        names.withUnsafeBufferPointer { names in
+            guard let base = names.baseAddress else { return }
+            for entry in entries {
+                if entry.inode == inode, entry.mode & FileType.mask == FileType.regular {
+                    found.append(path.appending(base + Int(entry.name)))
+                } else if let below = directory(entry) {
+                    found += below.paths(of: inode, below: path.appending(base + Int(entry.name)))
+                }
+            }
+        }
+        return found
+    }
+
     /// The table of a directory among the entries.
     func directory(_ entry: CopiedEntry) -> CopiedDirectory? {
         entry.subdirectory >= 0 ? subdirectories[Int(entry.subdirectory)] : nil

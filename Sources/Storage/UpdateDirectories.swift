@@ -13,6 +13,29 @@ final class SourceDirectory: Sendable {
         self.stat = stat
     }
 
+    private init(owning descriptor: Int32, _ path: FileName, _ stat: FileStat) {
+        self.descriptor = descriptor
+        self.path = path
+        self.stat = stat
+    }
+
+    /// A directory that is open already.
+    convenience init(duplicating descriptor: Int32, _ path: FileName, _ stat: FileStat) throws {
+        let copy = try posix(fcntl(descriptor, F_DUPFD_CLOEXEC, 3), "open", path.text)
+        self.init(owning: copy, path, stat)
+    }
+
+    /// A directory by its path below another, following no symlink.
+    convenience init(below root: SourceDirectory, _ path: FileName) throws {
+        let descriptor = try TreeUpdater.openDirectory(root.descriptor, path)
+        do {
+            self.init(owning: descriptor, path, try FileStat.of(descriptor, path.text))
+        } catch {
+            close(descriptor)
+            throw error
+        }
+    }
+
     init(_ parent: SourceDirectory, _ name: FileName, _ stat: FileStat) throws {
         path = name.withPointer { parent.path.appending($0) }
         self.stat = stat

@@ -2,15 +2,7 @@ import CStorage
 import Glibc
 import LinuxSystem
 import Storage
-import Synchronization
 import Testing
-
-/// Set once, seen by other tasks.
-private final class Flag: Sendable {
-    private let value = Atomic(false)
-    var isSet: Bool { value.load(ordering: .acquiring) }
-    func set() { value.store(true, ordering: .releasing) }
-}
 
 @Suite("Snapshots in two passes")
 struct SnapshotTests {

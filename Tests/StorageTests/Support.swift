@@ -2,11 +2,19 @@ import CStorage
 import Glibc
 import LinuxSystem
 import Storage
+import Synchronization
 import Testing
 
 /// Conditions of tests that need more than an ordinary user may do.
 enum Host {
     static let isRoot = geteuid() == 0
+}
+
+/// Set once, seen by other tasks.
+final class Flag: Sendable {
+    private let value = Atomic(false)
+    var isSet: Bool { value.load(ordering: .acquiring) }
+    func set() { value.store(true, ordering: .releasing) }
 }
 
 /// A pool in a directory that goes away with the test.

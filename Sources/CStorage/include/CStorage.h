@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "btrfs_shim.h"
+#include "watch_shim.h"
 
 /// What statx tells of one directory entry, packed for tables of many thousand files.
 struct cstorage_stat {

@@ -1,0 +1,58 @@
+import LinuxSystem
+
+/// What a transfer is asked for beside its volume.
+public struct TransferOptions: Sendable {
+    /// What the two sides agreed on.
+    public var choice: TransferChoice
+    /// The sink: has a container's volume with the name that is to be brought up to date.
+    public var refreshes = false
+    /// The sink: a volume of the same pool that is much like what comes (its image), if there is one.
+    public var base: Volume?
+    /// Gets told how far it is.
+    public var progress: TransferProgress.Callback
+
+    /// Options for a choice.
+    public init(_ choice: TransferChoice, progress: @escaping TransferProgress.Callback = { _ in }) {
+        self.choice = choice
+        self.progress = progress
+    }
+}
+
+extension StorageDriver {
+    /// Begins to send a volume. If a container runs in it, what happens to its files is watched from now on.
+    public func sender(_ source: VolumeSource, _ options: TransferOptions) async throws -> any VolumeSender {
+        try TransferSides.requireVolume(source.volume, in: self)
+        return try await Blocking.run {
+            try TreeSender(
+                source, directory: directory(of: source.volume), pool: poolPath, progress: options.progress)
+        }
+    }
+
+    /// Begins to receive a volume. Its name is free, or `refreshes` is set.
+    public func receiver(_ volume: Volume, _ options: TransferOptions) async throws -> any VolumeReceiver {
+        let place = try await TransferSides.place(for: volume, in: self, options)
+        return TreeReceiver(volume, in: place, of: self, progress: options.progress)
+    }
+}
+
+enum TransferSides {
+    static func requireVolume(_ volume: Volume, in pool: any StorageDriver) throws {
+        guard pool.exists(volume) else {
+            throw StorageError(.notFound, "\(volume) is not in storage pool \(pool.poolPath)")
+        }
+    }
+
+    /// Where a volume is received.
+    static func place(for volume: Volume, in pool: any StorageDriver, _ options: TransferOptions) async throws
+        -> any ReceivingPlace
+    {
+        if options.refreshes, pool.exists(volume) {
+            guard case .container(let name) = volume else {
+                throw StorageError(.unsupported, "only a container's volume can be refreshed, not \(volume)")
+            }
+            return RefreshedPlace(staged: try await pool.stage(volume, for: name))
+        }
+        let base = options.base.flatMap { pool.exists($0) ? $0 : nil }
+        return try await NewPlace.begin(volume, in: pool, base: base)
+    }
+}
