@@ -12,6 +12,7 @@ struct Main {
         apus-runtime monitor N NAME DIR    (executed by the two above: N is the descriptor of its plan)
         apus-runtime files   …             (executed by apusd: reads and writes files inside a container)
         apus-runtime disk    …             (executed by apusd: shows a disk in a running container)
+        apus-runtime relay   N …           (executed by rsync in place of a remote shell: descriptor N leads there)
 
         Starts or restores the container that FILE describes and stays beside it until its init ends. apusd starts
         it; by hand it is of use for debugging only.
@@ -40,6 +41,9 @@ struct Main {
                 report.channel = options.channel
                 try HeldContainer(try options.spec(), try options.restore()).run(channel: options.channel)
             case "disk": exit(DiskAgent.run(Array(arguments)))
+            case "relay":
+                guard let number = arguments.first.flatMap({ Int32($0) }) else { throw Usage() }
+                try DescriptorRelay.run(input: 0, output: 1, socket: number)
             case "files": try FileAgent.run(Array(arguments))
             default: throw Usage()
             }

@@ -199,7 +199,9 @@ enum TreeComparison {
             let isDirectory = status.st_mode & S_IFMT == S_IFDIR
             var result = "mode \(String(status.st_mode, radix: 8)) owner \(status.st_uid):\(status.st_gid)"
             result += " time \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec) device \(status.st_rdev)"
-            if !isDirectory { result += " size \(status.st_size) names \(status.st_nlink)" }
+            if !isDirectory { result += " size \(status.st_size)" }
+            // Several names are kept of files, not of symlinks.
+            if status.st_mode & S_IFMT == S_IFREG { result += " names \(status.st_nlink)" }
             return result + attributes(path, follow: follow)
         }
 

@@ -1,4 +1,4 @@
-import LinuxSystem
+public import LinuxSystem
 
 /// What a transfer is asked for beside its volume.
 public struct TransferOptions: Sendable {
@@ -8,7 +8,11 @@ public struct TransferOptions: Sendable {
     public var refreshes = false
     /// The sink: a volume of the same pool that is much like what comes (its image), if there is one.
     public var base: Volume?
-    /// Gets told how far it is.
+    /// The sink, rsync: how the peer's files are shifted, as its header says; nil: they are not.
+    public var map: IDMap?
+    /// The source, rsync: the program `apus-runtime`; nil: the one beside this program.
+    public var runtime: String?
+    /// Gets told how far it is. rsync tells nothing: whoever passes its bytes on can count them.
     public var progress: TransferProgress.Callback
 
     /// Options for a choice.
@@ -22,6 +26,11 @@ extension StorageDriver {
     /// Begins to send a volume. If a container runs in it, what happens to its files is watched from now on.
     public func sender(_ source: VolumeSource, _ options: TransferOptions) async throws -> any VolumeSender {
         try TransferSides.requireVolume(source.volume, in: self)
+        if options.choice.method == .rsync {
+            return RsyncSender(
+                source, directory: directory(of: source.volume), features: options.choice.rsync ?? .none,
+                relay: try options.runtime ?? TransferSides.neighbour("apus-runtime"))
+        }
         return try await Blocking.run {
             try TreeSender(
                 source, directory: directory(of: source.volume), pool: poolPath, progress: options.progress)
@@ -31,11 +40,21 @@ extension StorageDriver {
     /// Begins to receive a volume. Its name is free, or `refreshes` is set.
     public func receiver(_ volume: Volume, _ options: TransferOptions) async throws -> any VolumeReceiver {
         let place = try await TransferSides.place(for: volume, in: self, options)
+        if options.choice.method == .rsync {
+            return RsyncReceiver(
+                volume, in: place, features: options.choice.rsync ?? .none, map: options.map)
+        }
         return TreeReceiver(volume, in: place, of: self, progress: options.progress)
     }
 }
 
 enum TransferSides {
+    /// A program that lies beside this one.
+    static func neighbour(_ name: String) throws -> String {
+        let own = try Files.readLink("/proc/self/exe")
+        return own.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/" + name
+    }
+
     static func requireVolume(_ volume: Volume, in pool: any StorageDriver) throws {
         guard pool.exists(volume) else {
             throw StorageError(.notFound, "\(volume) is not in storage pool \(pool.poolPath)")
