@@ -1,6 +1,7 @@
 import Crypto
 import Glibc
 import LinuxSystem
+import SwiftASN1
 import X509
 
 /// A certificate and its private key: what a daemon or a client shows to prove that it is the one it was before.
