@@ -15,7 +15,7 @@ public enum CRIUDiagnosis {
 
     /// Whether what stopped CRIU passes by itself, so that another try may succeed.
     public static func isTransient(_ lines: [String]) -> Bool {
-        lines.contains { line in entries.contains { $0.isTransient && line.contains($0.pattern) } }
+        lines.contains { line in entries.first { line.contains($0.pattern) }?.isTransient == true }
     }
 
     private static func entry(for lines: [String]) -> Entry? {
@@ -25,7 +25,14 @@ public enum CRIUDiagnosis {
         return nil
     }
 
+    private static let pagesLost = "the other side stopped taking its memory, or the way to it broke"
+
     static let entries: [Entry] = [
+        // The way of memory pages; what the system says of it would else be taken for something that passes.
+        Entry(pattern: "The page server doesn't answer", sentence: pagesLost),
+        Entry(pattern: "Can't write pages to socket", sentence: pagesLost),
+        Entry(pattern: "to page server", sentence: pagesLost),
+        Entry(pattern: "PSI", sentence: pagesLost),
         // What passes.
         Entry(
             pattern: "Control messages in queue",

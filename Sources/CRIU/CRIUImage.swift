@@ -21,6 +21,8 @@ public struct CRIUImage: Sendable {
         public static let remaps = Magic(common: images, own: 0x5913_3954)
         /// `mountpoints-N.img`: the mounts of a namespace.
         public static let mounts = Magic(common: images, own: 0x5556_3928)
+        /// `pagemap-N.img`: which pages of a process there are.
+        public static let pagemap = Magic(common: images, own: 0x5608_4025)
         /// `pstree.img`: the processes.
         public static let processTree = Magic(common: images, own: 0x5027_3030)
     }

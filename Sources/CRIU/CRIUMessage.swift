@@ -5,6 +5,10 @@ internal import SwiftProtobuf
 package enum CRIURequest {
     case dump(CRIUDumpOptions, imageDirectory: Int32, workDirectory: Int32?)
     case restore(CRIURestoreOptions, imageDirectory: Int32, workDirectory: Int32?)
+    /// Receives pages from the page socket; the session then stays open for `wait`.
+    case pageServer(CRIUCommonOptions, imageDirectory: Int32, workDirectory: Int32?)
+    /// Waits for a child of CRIU's.
+    case wait(pid: Int32)
     case check
     case version
     case features
@@ -20,17 +24,33 @@ package enum CRIURequest {
             request.opts.pid = options.pid
             request.opts.leaveRunning = options.leaveRunning
             request.opts.forceIrmap = options.forceIrmap
+            switch options.pages {
+            case .files: break
+            case .socket: request.opts.ps.fd = CRIULaunch.pageSocketNumber
+            case .lazy: request.opts.lazyPages = true
+            }
         case .restore(let options, let images, let work):
             request.type = .restore
             request.opts = message(options.common, imageDirectory: images, workDirectory: work)
             if let root = options.root { request.opts.root = root }
             request.opts.rstSibling = options.asSibling
+            if options.lazyPages { request.opts.lazyPages = true }
             request.opts.inheritFd = options.inheritedDescriptors.sorted { $0.key < $1.key }.map { key, fd in
                 var entry = inherit_fd()
                 entry.key = key
                 entry.fd = fd
                 return entry
             }
+        case .pageServer(let common, let images, let work):
+            request.type = .pageServerChld
+            request.keepOpen = true
+            request.opts = message(common, imageDirectory: images, workDirectory: work)
+            // Its notification would come out of turn.
+            request.opts.notifyScripts = false
+            request.opts.ps.fd = CRIULaunch.pageSocketNumber
+        case .wait(let pid):
+            request.type = .waitPid
+            request.pid = UInt32(bitPattern: pid)
         case .check: request.type = .check
         case .version: request.type = .version
         case .features:
@@ -91,6 +111,9 @@ package enum CRIURequest {
 package enum CRIUResponse: Equatable {
     case dumped
     case restored(pid: Int32)
+    case pageServer(pid: Int32)
+    /// A child of CRIU's has ended; the status is that of waitpid(2).
+    case ended(status: Int32)
     case checked
     case version(CRIUVersion)
     case features(CRIUFeatures)
@@ -115,6 +138,9 @@ package enum CRIUResponse: Equatable {
         switch response.type {
         case .dump: self = .dumped
         case .restore: self = .restored(pid: response.restore.pid)
+        // CRIU answers both requests for a page server alike.
+        case .pageServer, .pageServerChld: self = .pageServer(pid: response.ps.pid)
+        case .waitPid: self = .ended(status: response.status)
         case .check: self = .checked
         case .version:
             let version = response.version

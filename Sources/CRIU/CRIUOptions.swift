@@ -104,18 +104,33 @@ public struct CRIUDumpOptions: Sendable, Hashable {
     public var leaveRunning: Bool
     /// Paths of watched files are looked up even when the file system could name them.
     public var forceIrmap: Bool
+    /// Where the memory pages go.
+    public var pages: Pages
     /// Everything that restores take as well.
     public var common: CRIUCommonOptions
+
+    /// Where the memory pages of a dump go.
+    public enum Pages: Sendable, Hashable {
+        /// Into image files.
+        case files
+        /// To the page server at the other end of `CRIULaunch.pageSocket`, which makes their image files there.
+        case socket
+        /// Nowhere: but for some that a restore needs at once, they stay with the tasks. From `postDump` until the
+        /// handler returns they can be read with `CRIUPageSource`. Needs a `CRIULaunch.pageSocket` whose other end is
+        /// closed: CRIU would serve the pages itself after `postDump`, when it is too late to refuse.
+        case lazy
+    }
 
     /// Makes dump options.
     public init(
         pid: Int32, imageDirectory: String, leaveRunning: Bool = false, forceIrmap: Bool = false,
-        common: CRIUCommonOptions = CRIUCommonOptions()
+        pages: Pages = .files, common: CRIUCommonOptions = CRIUCommonOptions()
     ) {
         self.pid = pid
         self.imageDirectory = imageDirectory
         self.leaveRunning = leaveRunning
         self.forceIrmap = forceIrmap
+        self.pages = pages
         self.common = common
     }
 }
@@ -130,18 +145,22 @@ public struct CRIURestoreOptions: Sendable, Hashable {
     public var asSibling: Bool
     /// Descriptors of this process given to the tasks, by CRIU's key for the file.
     public var inheritedDescriptors: [String: Int32]
+    /// Pages that are not in the images come later, by a `CRIULazyPages` in the same work directory.
+    public var lazyPages: Bool
     /// Everything that dumps take as well.
     public var common: CRIUCommonOptions
 
     /// Makes restore options.
     public init(
         imageDirectory: String, root: String? = nil, asSibling: Bool = false,
-        inheritedDescriptors: [String: Int32] = [:], common: CRIUCommonOptions = CRIUCommonOptions()
+        inheritedDescriptors: [String: Int32] = [:], lazyPages: Bool = false,
+        common: CRIUCommonOptions = CRIUCommonOptions()
     ) {
         self.imageDirectory = imageDirectory
         self.root = root
         self.asSibling = asSibling
         self.inheritedDescriptors = inheritedDescriptors
+        self.lazyPages = lazyPages
         self.common = common
     }
 }

@@ -20,7 +20,8 @@ public struct CRIUService: Sendable {
     }
 
     /// Stops a tree of tasks and saves it. Cancelling the task kills CRIU; the caller must then resume the
-    /// tasks.
+    /// tasks. With a page socket in the launch settings that is shut down first, which CRIU takes for a reason to give
+    /// up in good order.
     public func dump(
         _ options: CRIUDumpOptions, guardedBy guardian: CRIUGuard? = nil,
         onNotification handler: @escaping Handler = { _ in }
@@ -55,7 +56,7 @@ public struct CRIUService: Sendable {
     private func run<Value: Sendable>(
         _ body: @escaping @Sendable (CRIUSession, RunningCRIU) throws -> Value
     ) async throws -> Value {
-        let criu = RunningCRIU()
+        let criu = RunningCRIU(pageSocket: launch.pageSocket)
         let installation = installation
         let launch = launch
         return try await withTaskCancellationHandler {
@@ -84,6 +85,11 @@ private final class RunningCRIU: Sendable {
     }
 
     private let state = Mutex(State())
+    private let pageSocket: FileDescriptor?
+    /// How long a CRIU whose page socket was shut down may take to give up.
+    private static let grace = Duration.seconds(5)
+
+    init(pageSocket: FileDescriptor?) { self.pageSocket = pageSocket }
 
     /// CRIU runs; throws if it is no longer wanted.
     func started(_ process: ProcessDescriptor) throws {
@@ -113,10 +119,21 @@ private final class RunningCRIU: Sendable {
 
     /// Ends CRIU, now or as soon as it starts, and tells a handler that is at work.
     func cancel() {
-        state.withLock { state in
+        let process = state.withLock { state in
             state.cancelled = true
-            _ = state.process?.signal(SIGKILL)
             state.handler?.cancel()
+            return state.process
+        }
+        guard let pageSocket, pageSocket.isOpen else {
+            _ = process?.signal(SIGKILL)
+            return
+        }
+        _ = shutdown(pageSocket.rawValue, Int32(SHUT_RDWR))
+        guard let process else { return }
+        Task.detached {
+            if (try? await process.waitForEnd(milliseconds: Int(Self.grace / .milliseconds(1)))) == false {
+                process.signal(SIGKILL)
+            }
         }
     }
 }
@@ -130,6 +147,6 @@ private final class Guarded<Value: Sendable>: Sendable {
 }
 
 /// Starts `body` in a thread of its own and does not wait.
-private func inDetachedThread(_ body: @escaping @Sendable () -> Void) {
+func inDetachedThread(_ body: @escaping @Sendable () -> Void) {
     DispatchQueue(label: "criu").async { body() }
 }

@@ -10,6 +10,7 @@ public final class CRIUSession {
     private let channel: CRIUChannel
     private var guardian: CRIUGuard?
     private var ended = false
+    private var pageServer: (pid: Int32, log: LogTail)?
 
     /// Starts CRIU. Nothing is stopped or restored yet.
     public init(_ installation: CRIUInstallation, launch: CRIULaunch = CRIULaunch()) throws(CRIUError) {
@@ -64,6 +65,32 @@ public final class CRIUSession {
         let statistics = try? CRIURestoreStatistics(
             directory: options.common.workDirectory ?? options.imageDirectory)
         return (pid, statistics)
+    }
+
+    /// Has CRIU receive memory pages from the launch's page socket into `directory`. Returns when it is ready; wait
+    /// with `waitForPageServer`.
+    func startPageServer(_ directory: String, options: CRIUCommonOptions) throws(CRIUError) {
+        let directories = try Directories(images: directory, work: options.workDirectory)
+        let log = LogTail(directories: directories, file: options.logFile)
+        let request = CRIURequest.pageServer(
+            options, imageDirectory: directories.images, workDirectory: directories.work)
+        let response = try converse(request, "receive memory pages into \(directory)", log: log) { _ in }
+        guard case .pageServer(let pid) = response else { throw unexpected(response, to: "page server") }
+        pageServer = (pid, log)
+    }
+
+    /// Waits until all pages have come.
+    func waitForPageServer() throws(CRIUError) {
+        guard let (pid, log) = pageServer else { return }
+        let what = "receive memory pages"
+        let response = try converse(.wait(pid: pid), what, log: log) { _ in }
+        guard case .ended(let status) = response else { throw unexpected(response, to: "wait") }
+        finish()
+        guard status == 0 else {
+            throw CRIUError(
+                .refused, "cannot \(what): they stopped coming, or could not be written",
+                logLines: log.lastProblems())
+        }
     }
 
     /// Asks for the version.

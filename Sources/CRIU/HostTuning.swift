@@ -2,52 +2,110 @@ internal import Glibc
 internal import LinuxSystem
 internal import Synchronization
 
-/// A setting of the host that is changed for the time of a dump or restore, and put back. Ending mounts,
-/// control groups and processes waits for RCU, 8–40 ms each time; expedited, the wait is short.
+/// A setting of the host that is changed for the time of a dump or restore, and put back by the last who needs it.
 /// `APUS_TUNE_HOST=0` in the environment switches it off.
+///
+/// Whoever needs a setting holds a lock on its note, a file that says what it was before. A process that is killed
+/// loses the lock, and the next one finds the note.
 public final class HostTuning: Sendable {
-    private static let setting = "/sys/kernel/rcu_expedited"
-    private static let noteFile = "/dev/shm/apus-rcu-expedited"
-
-    private let lock: FileDescriptor
-    private let done = Atomic(false)
-
-    private init(lock: FileDescriptor) { self.lock = lock }
-
-    /// Expedites RCU; nil when that is switched off, not possible, already so, or being done by another process.
-    public static func expediteRCU() -> HostTuning? {
-        guard Environment.value("APUS_TUNE_HOST") != "0", let lock = openLock() else { return nil }
-        guard flock(lock.rawValue, LOCK_EX | LOCK_NB) == 0 else { return nil }
-        let note = (try? lock.readAll(limit: 16)) ?? []
-        let current = try? Files.text(setting, limit: 16).trimmingSpaces
-        // A note left by a process that was killed: the setting is not the administrator's.
-        guard current == "0" || (current == "1" && note == Array("0".utf8)) else { return nil }
-        do {
-            if note.isEmpty { try lock.write("0") }
-            try Files.poke(setting, "1")
-        } catch {
-            return nil
-        }
-        return HostTuning(lock: lock)
+    /// A setting, and what it is to be.
+    private struct Setting {
+        var file: String
+        var note: String
+        var wanted: String
+        var suffices: @Sendable (String) -> Bool
     }
 
-    /// Puts the setting back. May be called again.
+    /// Ending mounts, control groups and processes waits for RCU, 8–40 ms each time; expedited, the wait is short.
+    private static let expeditedRCU = Setting(
+        file: "/sys/kernel/rcu_expedited", note: "/dev/shm/apus-rcu-expedited", wanted: "1",
+        suffices: { $0 == "1" })
+    /// CRIU: "page-pipe: splice: -1: Bad file descriptor", where root may not have pipes as large as it likes.
+    private static let largePipes = Setting(
+        file: "/proc/sys/fs/pipe-max-size", note: "/dev/shm/apus-pipe-max-size", wanted: "4194304",
+        suffices: { (Int($0) ?? 0) >= 4 << 20 })
+    /// The tasks of an unprivileged container ask for a userfaultfd themselves.
+    private static let faultDescriptors = Setting(
+        file: "/proc/sys/vm/unprivileged_userfaultfd", note: "/dev/shm/apus-unprivileged-userfaultfd",
+        wanted: "1", suffices: { $0 == "1" })
+
+    private let setting: Setting
+    private let lock: FileDescriptor?
+    private let done = Atomic(false)
+
+    private init(_ setting: Setting, lock: FileDescriptor?) {
+        self.setting = setting
+        self.lock = lock
+    }
+
+    /// Expedites RCU; nil when that is switched off or not possible.
+    public static func expediteRCU() -> HostTuning? { change(expeditedRCU) }
+
+    /// Allows pipes of 4 MiB, for a lazy dump; nil when they are neither allowed nor can be.
+    public static func allowLargePipes() -> HostTuning? { change(largePipes) }
+
+    /// Allows containers to have their memory filled later, for the time of a lazy restore; nil when that is neither
+    /// allowed nor can be.
+    public static func allowFaultDescriptors() -> HostTuning? { change(faultDescriptors) }
+
+    /// Puts the setting back, if nobody else needs it. May be called again.
     public func undo() {
-        guard !done.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        try? Files.poke(Self.setting, "0")
+        guard !done.exchange(true, ordering: .acquiringAndReleasing), let lock else { return }
+        defer { lock.close() }
+        guard flock(lock.rawValue, LOCK_EX | LOCK_NB) == 0, let former = Self.note(lock) else { return }
+        // Somebody else's value is left alone.
+        if Self.current(setting) == setting.wanted { try? Files.poke(setting.file, former) }
         _ = ftruncate(lock.rawValue, 0)
-        lock.close()
     }
 
     deinit { undo() }
 
     /// Puts back what a process that was killed has left changed. For the start of a daemon.
     public static func recover() {
-        expediteRCU()?.undo()
+        for setting in [expeditedRCU, largePipes, faultDescriptors] where Files.exists(setting.note) {
+            guard let lock = openNote(setting) else { continue }
+            if flock(lock.rawValue, LOCK_SH | LOCK_NB) == 0 { HostTuning(setting, lock: lock).undo() }
+        }
     }
 
-    private static func openLock() -> FileDescriptor? {
-        guard let file = try? FileDescriptor.open(noteFile, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600),
+    private static func change(_ setting: Setting) -> HostTuning? {
+        guard Environment.value("APUS_TUNE_HOST") != "0", let lock = openNote(setting) else {
+            return isEnough(setting) ? HostTuning(setting, lock: nil) : nil
+        }
+        // Between two locks somebody else may have put it back.
+        for _ in 0..<10 {
+            if flock(lock.rawValue, LOCK_EX | LOCK_NB) == 0, !isEnough(setting) {
+                guard let former = current(setting) else { return nil }
+                do {
+                    if note(lock) == nil { try lock.write(former) }
+                    try Files.poke(setting.file, setting.wanted)
+                } catch {
+                    _ = ftruncate(lock.rawValue, 0)
+                    return nil
+                }
+            }
+            guard flock(lock.rawValue, LOCK_SH) == 0 else { return nil }
+            if isEnough(setting) { return HostTuning(setting, lock: lock) }
+        }
+        return nil
+    }
+
+    private static func isEnough(_ setting: Setting) -> Bool {
+        current(setting).map(setting.suffices) ?? false
+    }
+
+    private static func current(_ setting: Setting) -> String? {
+        try? Files.text(setting.file, limit: 32).trimmingSpaces
+    }
+
+    /// What it was before somebody of us changed it; nil: nobody did.
+    private static func note(_ lock: FileDescriptor) -> String? {
+        guard let bytes = try? lock.readFromStart(limit: 32), !bytes.isEmpty else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func openNote(_ setting: Setting) -> FileDescriptor? {
+        guard let file = try? FileDescriptor.open(setting.note, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600),
             let information = try? file.status(), information.st_uid == geteuid(),
             information.st_mode & S_IFMT == S_IFREG
         else { return nil }

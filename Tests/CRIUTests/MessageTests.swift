@@ -24,6 +24,36 @@ import Testing
         #expect(text.contains("x.log"))
     }
 
+    @Test func pagesGoWhereTheDumpIsTold() throws {
+        func bytes(_ pages: CRIUDumpOptions.Pages) throws -> [UInt8] {
+            let options = CRIUDumpOptions(pid: 42, imageDirectory: "/x", pages: pages)
+            return try CRIURequest.dump(options, imageDirectory: 7, workDirectory: nil).encoded()
+        }
+        // ps { fd: 4 } is field 11, lazy_pages field 48.
+        let socket: [UInt8] = [0x5a, 2, 0x20, 4]
+        let lazy: [UInt8] = [0x80, 0x03, 1]
+        #expect(try !bytes(.files).contains(socket) && !bytes(.files).contains(lazy))
+        #expect(try bytes(.socket).contains(socket))
+        #expect(try bytes(.lazy).contains(lazy) && !bytes(.lazy).contains(socket))
+    }
+
+    @Test func pageServersAreStartedAndWaitedFor() throws {
+        let bytes = try CRIURequest.pageServer(
+            CRIUCommonOptions(), imageDirectory: 7, workDirectory: nil
+        ).encoded()
+        #expect(bytes.prefix(2) == [0x08, 12])
+        #expect(bytes.contains([0x5a, 2, 0x20, 4]))
+        // keep_open
+        #expect(bytes.contains([0x20, 1]))
+        #expect(try CRIURequest.wait(pid: 300).encoded() == [0x08, 11, 0x30, 0xac, 0x02])
+        // type PAGE_SERVER, success, ps { pid: 300 }
+        #expect(
+            try CRIUResponse(decoding: [0x08, 5, 0x10, 1, 0x32, 3, 0x18, 0xac, 0x02]) == .pageServer(pid: 300)
+        )
+        // type WAIT_PID, success, status 256
+        #expect(try CRIUResponse(decoding: [0x08, 11, 0x10, 1, 0x58, 0x80, 0x02]) == .ended(status: 256))
+    }
+
     @Test func notificationIsDecoded() throws {
         // type NOTIFY, success, notify { script: "setup-namespaces", pid: 77 }
         let script = Array("setup-namespaces".utf8)

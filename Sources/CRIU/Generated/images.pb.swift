@@ -825,6 +825,59 @@ nonisolated struct criu_mount: Sendable {
   fileprivate var _mountpoint: String? = nil
 }
 
+nonisolated struct criu_pagemap_entry: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var vaddr: UInt64 {
+    get {_vaddr ?? 0}
+    set {_vaddr = newValue}
+  }
+  /// Returns true if `vaddr` has been explicitly set.
+  var hasVaddr: Bool {self._vaddr != nil}
+  /// Clears the value of `vaddr`. Subsequent reads from it will return its default value.
+  mutating func clearVaddr() {self._vaddr = nil}
+
+  /// compat_nr_pages: 32 bits, of old versions
+  var fewPages: UInt32 {
+    get {_fewPages ?? 0}
+    set {_fewPages = newValue}
+  }
+  /// Returns true if `fewPages` has been explicitly set.
+  var hasFewPages: Bool {self._fewPages != nil}
+  /// Clears the value of `fewPages`. Subsequent reads from it will return its default value.
+  mutating func clearFewPages() {self._fewPages = nil}
+
+  var flags: UInt32 {
+    get {_flags ?? 0}
+    set {_flags = newValue}
+  }
+  /// Returns true if `flags` has been explicitly set.
+  var hasFlags: Bool {self._flags != nil}
+  /// Clears the value of `flags`. Subsequent reads from it will return its default value.
+  mutating func clearFlags() {self._flags = nil}
+
+  /// nr_pages
+  var pages: UInt64 {
+    get {_pages ?? 0}
+    set {_pages = newValue}
+  }
+  /// Returns true if `pages` has been explicitly set.
+  var hasPages: Bool {self._pages != nil}
+  /// Clears the value of `pages`. Subsequent reads from it will return its default value.
+  mutating func clearPages() {self._pages = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _vaddr: UInt64? = nil
+  fileprivate var _fewPages: UInt32? = nil
+  fileprivate var _flags: UInt32? = nil
+  fileprivate var _pages: UInt64? = nil
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 nonisolated extension criu_dump_statistics: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -1792,6 +1845,61 @@ nonisolated extension criu_mount: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if lhs._rootDev != rhs._rootDev {return false}
     if lhs._root != rhs._root {return false}
     if lhs._mountpoint != rhs._mountpoint {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension criu_pagemap_entry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = "criu_pagemap_entry"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vaddr\0\u{3}few_pages\0\u{2}\u{2}flags\0\u{1}pages\0")
+
+  public var isInitialized: Bool {
+    if self._vaddr == nil {return false}
+    if self._fewPages == nil {return false}
+    return true
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self._vaddr) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self._fewPages) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self._flags) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self._pages) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._vaddr {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._fewPages {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._flags {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 4)
+    } }()
+    try { if let v = self._pages {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 5)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: criu_pagemap_entry, rhs: criu_pagemap_entry) -> Bool {
+    if lhs._vaddr != rhs._vaddr {return false}
+    if lhs._fewPages != rhs._fewPages {return false}
+    if lhs._flags != rhs._flags {return false}
+    if lhs._pages != rhs._pages {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
