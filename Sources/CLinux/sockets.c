@@ -3,8 +3,10 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -103,4 +105,28 @@ int apus_unix_connect(int socket, const char *path) {
     do result = connect(socket, (struct sockaddr *)&name, sizeof name);
     while (result < 0 && errno == EINTR);
     return result;
+}
+
+int apus_frame_socket(int interface) {
+    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = interface};
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -1;
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
+    int reason = errno;
+    close(fd);
+    errno = reason;
+    return -1;
+}
+
+int apus_timer(int first, int interval) {
+    struct itimerspec when = {
+        .it_value = {first / 1000, first % 1000 * 1000000L},
+        .it_interval = {interval / 1000, interval % 1000 * 1000000L}};
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0) return -1;
+    if (timerfd_settime(fd, 0, &when, NULL) == 0) return fd;
+    int reason = errno;
+    close(fd);
+    errno = reason;
+    return -1;
 }

@@ -25,6 +25,8 @@ package enum ControlRequest: Equatable {
     case signalSession(Int32)
     /// Hangs up all exec sessions; `done` comes back when all have gone.
     case endSessions
+    /// `done` comes back when all memory of a restored container has come, or `failed` if it never will.
+    case awaitMemory
 
     /// An exec without its descriptors.
     package struct ExecMessage: Equatable {
@@ -83,6 +85,7 @@ extension ControlRequest {
             out.byte(10)
             out.int32(signal)
         case .endSessions: out.byte(11)
+        case .awaitMemory: out.byte(12)
         }
         return out.bytes
     }
@@ -118,6 +121,7 @@ extension ControlRequest {
         case 9: self = .reboot
         case 10: self = .signalSession(try ControlRequest.signal(&input))
         case 11: self = .endSessions
+        case 12: self = .awaitMemory
         default: throw WireReader.malformed
         }
         try input.end()

@@ -9,6 +9,7 @@ public final class Monitor {
     private let listener: FileDescriptor
     private let console: MonitorConsole?
     private let sessions: MonitorSessions
+    private let arrival: MonitorArrival
     private let signals: FileDescriptor
     private let initProcess: ProcessDescriptor
     private var idle: [FileDescriptor] = []
@@ -34,6 +35,7 @@ public final class Monitor {
             : try MonitorConsole(
                 master: FileDescriptor(owning: plan.console), log: plan.consoleLog, goesOn: plan.isRestored)
         sessions = MonitorSessions(plan: plan)
+        arrival = MonitorArrival(plan)
     }
 
     /// The work of `apus-runtime monitor`: reads the plan from an inherited descriptor, and stays until init
@@ -81,6 +83,7 @@ public final class Monitor {
             }
             watch(signals) { [unowned self] _ in readSignals() }
             watch(listener) { [unowned self] _ in accept() }
+            if let timer = arrival.timer { watch(timer) { [unowned self] _ in arrival.announce() } }
             watchConsole(watch)
             watchSessions(watch)
             for connection in idle { watch(connection) { [unowned self] _ in serve(connection) } }
@@ -135,7 +138,16 @@ public final class Monitor {
         while true {
             let pid = apus_wait_any(1, &how, &status)
             guard pid > 0, let ended = ExitStatus.from(how: how, status: status) else { return }
-            if pid == plan.initPID { end = InitEnd(ended) } else { sessions.ended(pid, ended) }
+            if pid == plan.initPID {
+                end = InitEnd(ended)
+            } else if arrival.ended(pid, ended) {
+                // Those who miss a page wait for ever.
+                guard let reason = arrival.reasonToEnd else { continue }
+                RuntimeLog.write(reason)
+                initProcess.signal(SIGKILL)
+            } else {
+                sessions.ended(pid, ended)
+            }
         }
     }
 
@@ -197,6 +209,9 @@ public final class Monitor {
         case .endSessions:
             idle.removeAll { $0 === connection }
             sessions.endAll(connection)
+        case .awaitMemory:
+            idle.removeAll { $0 === connection }
+            arrival.answerWhenComplete(connection)
         case .watch:
             idle.removeAll { $0 === connection }
             watchers.append(connection)
@@ -248,6 +263,7 @@ public final class Monitor {
     private func leave() {
         while console?.drain() == true {}
         sessions.stopAgent()
+        arrival.end()
         reap()
         let hierarchies = plan.hierarchies.map { CgroupHierarchy(path: $0, controllers: [], isV2: false) }
         let cgroup = ContainerCgroup(layout: CgroupLayout(hierarchies: hierarchies), name: plan.cgroupName)

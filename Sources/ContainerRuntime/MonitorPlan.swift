@@ -24,8 +24,24 @@ package struct MonitorPlan: Equatable {
     package var listener: Int32 = -1
     package var console: Int32 = -1
     package var channel: Int32 = -1
+    /// Sockets, and what is to be sent through them a few times more.
+    package var announcements: [Announcement] = []
+    /// The process that brings the memory of a restored container; 0 for none.
+    package var memoryPID: Int32 = 0
+    /// What holds processes back that miss a page of it.
+    package var memoryHolds: [Int32] = []
     /// The seccomp filter for executed programs.
     package var seccomp: [UInt8] = []
+
+    /// What is to be sent through a socket.
+    package struct Announcement: Equatable {
+        package init(socket: Int32, frames: [[UInt8]]) {
+            self.socket = socket
+            self.frames = frames
+        }
+        package var socket: Int32
+        package var frames: [[UInt8]]
+    }
 
     package func encoded() -> [UInt8] {
         var out = WireWriter()
@@ -41,6 +57,12 @@ package struct MonitorPlan: Equatable {
         out.flag(privileged)
         out.flag(isRestored)
         out.data(seccomp)
+        out.list(announcements) { out, each in
+            out.int32(each.socket)
+            out.list(each.frames) { $0.data($1) }
+        }
+        out.int32(memoryPID)
+        out.list(memoryHolds) { $0.int32($1) }
         return out.bytes
     }
 
@@ -66,6 +88,11 @@ package struct MonitorPlan: Equatable {
         privileged = try input.flag()
         isRestored = try input.flag()
         seccomp = try input.data()
+        announcements = try input.list {
+            Announcement(socket: try $0.int32(), frames: try $0.list { try $0.data() })
+        }
+        memoryPID = try input.int32()
+        memoryHolds = try input.list { try $0.int32() }
         try input.end()
     }
 
@@ -92,15 +119,23 @@ package struct MonitorPlan: Equatable {
     /// Executes this program anew as the monitor; process number, children and the given descriptors stay.
     /// What starting or restoring has loaded and touched is gone with that.
     func become(
-        listener: FileDescriptor, console: FileDescriptor?, channel: FileDescriptor?
+        listener: FileDescriptor, console: FileDescriptor?, channel: FileDescriptor?,
+        announcement: AddressAnnouncement? = nil, memory: LazyMemory? = nil
     ) throws -> Never {
         var plan = self
         plan.listener = listener.rawValue
         plan.console = console?.rawValue ?? -1
         plan.channel = channel?.rawValue ?? -1
+        let entries = announcement?.entries ?? []
+        plan.announcements = entries.map { Announcement(socket: $0.socket.rawValue, frames: $0.frames) }
+        plan.memoryPID = memory?.pid ?? 0
+        let holds = memory?.holds ?? []
+        plan.memoryHolds = holds.map(\.rawValue)
         let file = try FileDescriptor.memory(named: "apus-plan")
         try file.write(plan.encoded())
-        for descriptor in [listener, console, channel, file] { try descriptor?.setInheritable(true) }
+        for descriptor in [listener, console, channel, file] + entries.map(\.socket) + holds {
+            try descriptor?.setInheritable(true)
+        }
         try OwnProgram.execute(
             // The directory is there for those who look at /proc.
             ["apus-runtime", "monitor", "\(file.rawValue)", name, runtimeDirectory],

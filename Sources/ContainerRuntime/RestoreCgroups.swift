@@ -16,15 +16,24 @@ struct RestoreCgroups {
         cgroup.layout.unified.map { cgroup.path(in: $0) + "/" + ContainerCgroup.inner }
     }
 
-    /// The files through which a process gets from the container's root into the waiting room.
-    var waitingRoomProcs: String? { root.map { "\($0)/\(Self.waitingRoom)/cgroup.procs" } }
+    /// Makes the waiting room.
+    static func makeWaitingRoom(of cgroup: ContainerCgroup) throws {
+        guard let room = room(of: cgroup) else { return }
+        if mkdir(room, 0o755) != 0, errno != EEXIST { throw SystemError("mkdir", "make the cgroup \(room)") }
+    }
+
+    /// The file through which a process gets from the container's root into the waiting room.
+    static func waitingRoomProcs(of cgroup: ContainerCgroup) -> String? {
+        room(of: cgroup).map { "\($0)/cgroup.procs" }
+    }
+
+    private static func room(of cgroup: ContainerCgroup) -> String? {
+        cgroup.layout.unified.map { "\(cgroup.path(in: $0))/\(ContainerCgroup.inner)/\(waitingRoom)" }
+    }
 
     /// Makes the tree and what was set in it, parents first.
     func makeTree() throws {
         guard let root else { return }
-        if mkdir("\(root)/\(Self.waitingRoom)", 0o755) != 0, errno != EEXIST {
-            throw SystemError("mkdir", "make the cgroup \(root)/\(Self.waitingRoom)")
-        }
         for group in record.cgroups {
             guard !group.path.split(separator: "/").contains("..") else {
                 throw RuntimeError(.malformed, "the checkpoint names the cgroup \(group.path)")
@@ -50,7 +59,9 @@ struct RestoreCgroups {
 
     /// The processes CRIU has restored: by their number inside, their number here.
     func restoredProcesses(except criu: pid_t) -> [Int32: pid_t] {
-        guard let file = waitingRoomProcs, let text = try? Files.text(file) else { return [:] }
+        guard let file = Self.waitingRoomProcs(of: cgroup), let text = try? Files.text(file) else {
+            return [:]
+        }
         var result: [Int32: pid_t] = [:]
         for pid in text.split(separator: "\n").compactMap({ pid_t($0) }) where pid != criu {
             if let inside = Self.numberInside(pid) { result[inside] = pid }

@@ -1,37 +1,56 @@
 internal import CRIU
 internal import FoundationEssentials
 import Glibc
-public import LinuxSystem
+import LinuxSystem
 
 /// A restored container whose processes run.
-public struct RestoredContainer: Sendable {
+struct RestoredContainer {
     /// Its first process, a child of this process.
-    public let initPID: Int32
+    let initPID: Int32
     /// The master of the console; nil when it has none.
-    public let console: FileDescriptor?
+    let console: FileDescriptor?
+    /// Tells neighbours where it is now.
+    let announcement: AddressAnnouncement?
+    /// Its memory, if that is still coming.
+    let memory: LazyMemory?
 }
 
-/// Brings the processes of a checkpoint back as children of this process, which must be single-threaded.
-public struct ContainerRestore {
+/// Brings the processes of a checkpoint back as children of this process, which must be single-threaded. What needs no
+/// checkpoint can be done beforehand, by `prepare`.
+final class ContainerRestore {
     let spec: ContainerSpec
-    let options: RestoreOptions
+    private let cgroup: ContainerCgroup
+    /// A CRIU that waits for its task.
+    private var waiting: CRIUSession?
 
     /// A restore of `spec` as a new generation.
-    public init(spec: ContainerSpec, options: RestoreOptions) {
+    init(_ spec: ContainerSpec) throws {
         self.spec = spec
-        self.options = options
+        cgroup = ContainerCgroup(layout: try .current(), name: spec.cgroup)
+    }
+
+    /// Makes control groups, shows the root file system and starts CRIU. The caller removes all that after a failure
+    /// (`RuntimeCleanup`).
+    func prepare() throws {
+        try cgroup.create(owner: spec.idmap)
+        try cgroup.applyLimits(spec.limits)
+        try RestoreCgroups.makeWaitingRoom(of: cgroup)
+        // The files may be still to come, or be replaced by then.
+        guard Files.isDirectory(spec.rootfs) else { return }
+        try RootFileSystem.mount(spec)
+        waiting = try startCRIU(withoutNetwork: true)
     }
 
     /// Restores everything and calls `hold` while the processes stand ready: when it returns they run, when
-    /// it throws they are killed. The caller removes cgroups and mounts after a failure (`RuntimeCleanup`).
-    public func run(hold: (Int32) throws -> Void) throws -> RestoredContainer {
-        let record = try readRecord()
-        let cgroups = RestoreCgroups(
-            cgroup: ContainerCgroup(layout: try .current(), name: spec.cgroup), record: record)
-        try cgroups.cgroup.create(owner: spec.idmap)
-        try cgroups.cgroup.applyLimits(spec.limits)
+    /// it throws they are killed. With `pages`, a socket, memory that is not among the images comes from there. The
+    /// caller removes cgroups and mounts after a failure (`RuntimeCleanup`).
+    func run(
+        _ options: RestoreOptions, pages: FileDescriptor?, hold: (Int32) throws -> Void
+    ) throws -> RestoredContainer {
+        let record = try readRecord(options)
+        let cgroups = RestoreCgroups(cgroup: cgroup, record: record)
         try cgroups.makeTree()
-        try RootFileSystem.mount(spec)
+        try showRoot()
 
         let watches = RestoreWatches(
             record: record, images: options.checkpoint + "/images", rootfs: spec.rootfs,
@@ -41,21 +60,24 @@ public struct ContainerRestore {
 
         let tuning = HostTuning.expediteRCU()
         defer { tuning?.undo() }
+        let memory = try pages.map { try LazyMemory(spec, images: images, pages: $0) }
         var attempt = 1
         while true {
             var isHeld = false
             do {
-                return try restore(record, cgroups, images) { pid in
+                return try restore(record, cgroups, images, options, memory) { pid in
                     isHeld = true
                     tuning?.undo()
                     try hold(pid)
                 }
             } catch let error as CRIUError
-                where !isHeld && attempt < Self.attempts && CRIUDiagnosis.isTransient(error.logLines)
+                where !isHeld && attempt < Self.attempts && memory == nil
+                && CRIUDiagnosis.isTransient(error.logLines)
             {
                 attempt += 1
             } catch {
-                throw failure(error)
+                memory?.end()
+                throw failure(error, options)
             }
         }
     }
@@ -65,27 +87,61 @@ public struct ContainerRestore {
 
     /// One try. After a failure no process of it is left.
     private func restore(
-        _ record: CheckpointRecord, _ cgroups: RestoreCgroups, _ images: String, hold: (Int32) throws -> Void
+        _ record: CheckpointRecord, _ cgroups: RestoreCgroups, _ images: String, _ options: RestoreOptions,
+        _ memory: LazyMemory?, hold: (Int32) throws -> Void
     ) throws -> RestoredContainer {
-        let session = try CRIUSession(try .locate(), launch: launch(record, cgroups))
-        if let procs = cgroups.waitingRoomProcs { try Files.poke(procs, "\(session.process.pid)") }
+        // One that was started for a container without network would lack programs for others.
+        let session =
+            try record.emptyNetwork
+            ? waiting ?? startCRIU(withoutNetwork: true) : startCRIU(withoutNetwork: false)
+        waiting = nil
         var steps = RestoreSteps(
-            record: record, cgroups: cgroups, criu: session.process.pid,
-            interfaces: spec.interfaces)
+            record: record, cgroups: cgroups, criu: session.process.pid, interfaces: spec.interfaces,
+            memory: memory)
         do {
-            let result = try session.restore(criuOptions(record, cgroups, images)) { notification in
+            let criuOptions = criuOptions(record, cgroups, images, options, memory)
+            let result = try session.restore(criuOptions) { notification in
                 try steps.handle(notification, hold: hold)
             }
             try cgroups.release()
             cgroups.removeWaitingRoom()
-            return RestoredContainer(initPID: result.pid, console: steps.console)
+            return RestoredContainer(
+                initPID: result.pid, console: steps.console, announcement: steps.announcement, memory: memory)
         } catch {
             steps.endProcesses()
+            keepLog(options, memory)
             throw error
         }
     }
 
-    private func readRecord() throws -> CheckpointRecord {
+    /// Shows the root file system, unless it is shown already and is the same.
+    private func showRoot() throws {
+        var shown = stat()
+        var now = stat()
+        if stat(spec.rootMount, &shown) == 0, stat(spec.rootfs, &now) == 0, shown.st_ino == now.st_ino,
+            shown.st_dev == now.st_dev
+        {
+            return
+        }
+        // A mount namespace that CRIU has by now does not show what is mounted after.
+        waiting = nil
+        try Mount.unmountAll(below: spec.rootMount)
+        for disk in spec.disks { try Disks.unmount(disk.name, of: spec) }
+        try RootFileSystem.mount(spec)
+    }
+
+    private func startCRIU(withoutNetwork: Bool) throws -> CRIUSession {
+        let session = try CRIUSession(
+            try .locate(),
+            launch: CRIUSurroundings.launch(
+                withoutNetwork: withoutNetwork, cgroups: cgroup.procsFiles(), namespaces: .cgroup))
+        if let procs = RestoreCgroups.waitingRoomProcs(of: cgroup) {
+            try Files.poke(procs, "\(session.process.pid)")
+        }
+        return session
+    }
+
+    private func readRecord(_ options: RestoreOptions) throws -> CheckpointRecord {
         let path = options.checkpoint + "/checkpoint.json"
         let record = try JSONDecoder().decode(
             CheckpointRecord.self, from: Data(try Files.bytes(path, limit: 64 << 20)))
@@ -112,13 +168,9 @@ public struct ContainerRestore {
         return record
     }
 
-    private func launch(_ record: CheckpointRecord, _ cgroups: RestoreCgroups) -> CRIULaunch {
-        CRIUSurroundings.launch(
-            withoutNetwork: record.emptyNetwork, cgroups: cgroups.cgroup.procsFiles(), namespaces: .cgroup)
-    }
-
     private func criuOptions(
-        _ record: CheckpointRecord, _ cgroups: RestoreCgroups, _ images: String
+        _ record: CheckpointRecord, _ cgroups: RestoreCgroups, _ images: String, _ options: RestoreOptions,
+        _ memory: LazyMemory?
     ) -> CRIURestoreOptions {
         let mounts = record.externalMounts.map { mount in
             switch mount.source {
@@ -130,15 +182,24 @@ public struct ContainerRestore {
         var common = CheckpointOptionSet.common(
             externalMounts: mounts, emptyNetwork: record.emptyNetwork,
             logFile: lastPart(options.logFile), logLevel: .warnings)
-        common.workDirectory = directory(options.logFile)
+        // CRIU and its daemon for memory meet there.
+        common.workDirectory = memory?.workDirectory ?? directory(options.logFile)
         // A console that is no program's controlling terminal comes back only so.
         common.shellJob = true
         return CRIURestoreOptions(
-            imageDirectory: images, root: spec.rootMount, asSibling: true,
+            imageDirectory: images, root: spec.rootMount, asSibling: true, lazyPages: memory != nil,
             common: common)
     }
 
-    private func failure(_ error: any Error) -> any Error {
+    /// Copies CRIU's log to where it is to be kept.
+    private func keepLog(_ options: RestoreOptions, _ memory: LazyMemory?) {
+        guard let memory,
+            let log = try? Files.bytes(memory.workDirectory + "/" + lastPart(options.logFile))
+        else { return }
+        try? Files.write(options.logFile, log)
+    }
+
+    private func failure(_ error: any Error, _ options: RestoreOptions) -> any Error {
         guard let error = error as? CRIUError else { return error }
         if let underlying = error.underlying { return underlying }
         let reason = CRIUDiagnosis.explain(error.logLines)

@@ -9,8 +9,8 @@ struct RestoreNetwork {
 
     /// Makes the interfaces, addresses, routes and settings of the checkpoint inside the namespace of `pid`. Nobody can
     /// reach the container yet: see `connect`. For single-threaded programs: the whole process changes over for a
-    /// moment.
-    func configure(_ pid: pid_t) throws {
+    /// moment. Returns what tells its neighbours when they can.
+    func configure(_ pid: pid_t) throws -> AddressAnnouncement? {
         let home = try Namespaces.open(.network, of: getpid())
         let namespace = try Namespaces.open(.network, of: pid)
         let former = record.network?.links ?? []
@@ -28,6 +28,14 @@ struct RestoreNetwork {
             try replay(network)
         } else if record.loopbackUp {
             try check("ioctl", "bring the container's lo up") { apus_loopback_up() }
+        }
+        guard !interfaces.isEmpty else { return nil }
+        do {
+            return try AddressAnnouncement(of: Set(interfaces.map(\.name)))
+        } catch {
+            // Neighbours find out by themselves, after a while.
+            RuntimeLog.write("\(error)")
+            return nil
         }
     }
 

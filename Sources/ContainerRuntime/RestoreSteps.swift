@@ -9,13 +9,18 @@ struct RestoreSteps {
     let cgroups: RestoreCgroups
     let criu: pid_t
     let network: RestoreNetwork
+    let memory: LazyMemory?
+    /// Tells neighbours where the container is now.
+    private(set) var announcement: AddressAnnouncement?
     private(set) var initPID: Int32 = 0
     private(set) var console: FileDescriptor?
 
     init(
-        record: CheckpointRecord, cgroups: RestoreCgroups, criu: pid_t, interfaces: [NetworkInterface]
+        record: CheckpointRecord, cgroups: RestoreCgroups, criu: pid_t, interfaces: [NetworkInterface],
+        memory: LazyMemory?
     ) {
         network = RestoreNetwork(record: record, interfaces: interfaces)
+        self.memory = memory
         self.record = record
         self.cgroups = cgroups
         self.criu = criu
@@ -27,14 +32,16 @@ struct RestoreSteps {
         case .setupNamespaces:
             // The notification before resume tells no number: remember this one.
             initPID = notification.pid ?? 0
-            if record.emptyNetwork { try network.configure(initPID) }
+            if record.emptyNetwork { announcement = try network.configure(initPID) }
         case .orphanTerminalMaster:
             if let descriptor = notification.descriptor { keepIfConsole(FileDescriptor(owning: descriptor)) }
         case .preResume:
             do {
                 try beforeResume()
                 try hold(initPID)
+                try memory?.check()
                 try network.connect()
+                announcement?.send()
             } catch {
                 // CRIU resumes the processes whatever we answer here: they must be dead by then. It goes with them:
                 // it would wait for init, which waits for the others to be reaped, which only their tracer can do.
@@ -65,5 +72,6 @@ struct RestoreSteps {
         try cgroups.place(processes)
         RestoreTasks.replay(record, on: processes)
         try cgroups.hold(except: criu)
+        try memory?.hold()
     }
 }

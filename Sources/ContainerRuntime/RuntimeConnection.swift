@@ -98,6 +98,10 @@ public struct RuntimeConnection: Sendable {
     /// Hangs up every exec session and waits until their programs have gone.
     public func endSessions() async throws { _ = try await ask(.endSessions) }
 
+    /// Waits until all memory of a container has come that was restored without (`PreparedRestore.restore`); for others
+    /// that is at once. Throws `.refused` if it never will: the container has been ended then.
+    public func memoryComplete() async throws { _ = try await ask(.awaitMemory) }
+
     /// Waits for the end of init; by then the runtime has removed its mount and cgroups. Nil if the runtime itself
     /// died without a word: then `RuntimeCleanup` has to follow. If the end has come before, it is told all the same.
     public func ended() async throws -> InitEnd? {

@@ -13,7 +13,7 @@ public struct RuntimeLauncher: Sendable {
     /// Starts a container; returns when its init has been executed. On failure nothing is left behind.
     public func start(_ spec: ContainerSpec) async throws -> RuntimeStatus {
         try await withRollback { rollback in
-            let launch = try prepare(spec, verb: "start", more: [], rollback)
+            let launch = try prepare(spec, verb: "start", rollback)
             return try await launch.finish(.startFailed, "start")
         }
     }
@@ -21,86 +21,41 @@ public struct RuntimeLauncher: Sendable {
     /// Restores a container from a checkpoint and holds it: its processes are there but do not run yet.
     /// On failure nothing is left behind.
     public func restore(_ spec: ContainerSpec, _ options: RestoreOptions) async throws -> HeldRestore {
+        try await prepareRestore(spec).restore(options)
+    }
+
+    /// Does of a restore what needs no checkpoint: control groups, mounts, CRIU's start. On failure nothing is left
+    /// behind. The root file system may still change, or come, until the restore itself.
+    public func prepareRestore(_ spec: ContainerSpec) async throws -> PreparedRestore {
         try await withRollback { rollback in
-            let json = try JSONEncoder().encode(options)
-            let file = spec.runtimeDirectory + "/restore.json"
-            let launch = try prepare(spec, verb: "restore", more: ["--options", file], rollback) {
-                try Files.write(file, Array(json))
-            }
-            let message = try await launch.next(.restoreFailed, "restore")
-            guard case .held(let pid) = message else {
+            let launch = try prepare(spec, verb: "restore", rollback)
+            guard case .prepared = try await launch.next(.restoreFailed, "restore") else {
                 throw RuntimeError(
-                    .malformed, "apus-runtime said something unexpected while restoring \(spec.name)")
+                    .malformed, "apus-runtime said something unexpected while preparing \(spec.name)")
             }
             rollback.disarm()
-            return HeldRestore(launch: launch, initPID: pid)
+            return PreparedRestore(launch: launch)
         }
     }
 
-    private func prepare(
-        _ spec: ContainerSpec, verb: String, more: [String], _ rollback: Rollback,
-        write: () throws -> Void = {}
-    ) throws -> Launch {
+    private func prepare(_ spec: ContainerSpec, verb: String, _ rollback: Rollback) throws -> Launch {
         try Files.makeDirectories(spec.runtimeDirectory, mode: spec.isPrivileged ? 0o700 : 0o711)
         rollback.add { try await RuntimeCleanup.remove(spec) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         try Files.write(spec.specFile, Array(try encoder.encode(spec)))
-        try write()
         let log = try FileDescriptor.open(spec.logFile, O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
         let (ours, theirs) = try UnixSocket.pair(.seqpacket)
-        let arguments = [program, verb, "--spec", spec.specFile, "--status-fd", "3"] + more
+        let arguments = [program, verb, "--spec", spec.specFile, "--status-fd", "3"]
         let child = try Spawn(arguments, fds: [1: log, 2: log, 3: theirs], directory: "/")
             .configured { $0.newSession = true }
             .start()
         theirs.close()
-        rollback.add {
-            // It cleans up behind itself and ends, unless it is stuck.
-            ours.close()
-            if try await !child.waitForEnd(milliseconds: 3000) { child.signal(SIGKILL) }
-        }
+        let launch = Launch(spec: spec, process: child, channel: ours)
+        rollback.add { try await launch.giveUp() }
         // Somebody has to wait for it, whenever it ends.
         Task.detached { _ = try? await child.waitForExit() }
-        return Launch(spec: spec, process: child, channel: ours)
-    }
-}
-
-/// What to restore.
-public struct RestoreOptions: Sendable, Codable {
-    /// The directory of the checkpoint, with `images/`, `checkpoint.json` and `manifest.json` in it.
-    public var checkpoint: String
-    /// Where CRIU's log is kept.
-    public var logFile: String
-    /// Whether images are compared with the manifest while they are read.
-    public var verify: Bool
-
-    /// A checkpoint and where to write CRIU's log.
-    public init(checkpoint: String, logFile: String, verify: Bool = true) {
-        self.checkpoint = checkpoint
-        self.logFile = logFile
-        self.verify = verify
-    }
-}
-
-/// A container that was restored but does not run yet. Call `commit()` or `abort()`; if the process that
-/// holds it ends, the runtime aborts.
-public struct HeldRestore: Sendable {
-    fileprivate let launch: Launch
-    /// Init, as the host sees it.
-    public let initPID: Int32
-
-    /// Lets the processes run. After this there is no way back.
-    public func commit() async throws -> RuntimeStatus {
-        // A runtime that has gone meanwhile is noticed by what comes next.
-        try? launch.send(.commit)
-        return try await launch.finish(.restoreFailed, "restore")
-    }
-
-    /// Ends the processes and removes everything that the restore made. The checkpoint stays as it is.
-    public func abort() async throws {
-        try? launch.send(.abort)
-        _ = try? await launch.process.waitUntilGone()
-        try await RuntimeCleanup.remove(launch.spec)
+        return launch
     }
 }
 
@@ -111,6 +66,12 @@ struct Launch: Sendable {
     let channel: FileDescriptor
 
     func send(_ command: LaunchCommand) throws { try channel.send([command.rawValue]) }
+
+    /// Has it clean up behind itself and end, unless it is stuck.
+    func giveUp() async throws {
+        channel.close()
+        if try await !process.waitForEnd(milliseconds: 3000) { process.signal(SIGKILL) }
+    }
 
     /// The next message; a failure, or the end of the runtime, is thrown.
     func next(_ code: RuntimeError.Code, _ verb: String) async throws -> LaunchMessage {
@@ -138,10 +99,12 @@ struct Launch: Sendable {
     }
 }
 
-/// What the launcher tells a runtime that holds a restored container.
+/// What the launcher tells a runtime that restores a container.
 enum LaunchCommand: UInt8 {
     case commit = 1
     case abort = 2
+    /// Followed by `RestoreOptions`.
+    case restore = 3
 }
 
 /// What a runtime tells its launcher.
@@ -149,6 +112,7 @@ package enum LaunchMessage: Equatable {
     case running(RuntimeStatus)
     case held(initPID: Int32)
     case failed(String)
+    case prepared
 
     package func encoded() -> [UInt8] {
         var out = WireWriter()
@@ -162,6 +126,7 @@ package enum LaunchMessage: Equatable {
         case .failed(let reason):
             out.byte(3)
             out.text(reason)
+        case .prepared: out.byte(4)
         }
         return out.bytes
     }
@@ -176,6 +141,7 @@ package enum LaunchMessage: Equatable {
             self = .running(status)
         case 2: self = .held(initPID: try input.int32())
         case 3: self = .failed(try input.text())
+        case 4: self = .prepared
         default: throw WireReader.malformed
         }
         try input.end()

@@ -8,7 +8,7 @@ import LinuxSystem
 struct Main {
     private static let usage = """
         apus-runtime start   --spec FILE [--status-fd N]
-        apus-runtime restore --spec FILE --options FILE [--status-fd N]
+        apus-runtime restore --spec FILE [--options FILE] [--status-fd N]
         apus-runtime monitor N NAME DIR    (executed by the two above: N is the descriptor of its plan)
         apus-runtime files   …             (executed by apusd: reads and writes files inside a container)
         apus-runtime disk    …             (executed by apusd: shows a disk in a running container)
@@ -78,8 +78,10 @@ struct Main {
             try JSONDecoder().decode(ContainerSpec.self, from: Data(try Files.bytes(specFile)))
         }
 
-        func restore() throws -> RestoreOptions {
-            try JSONDecoder().decode(RestoreOptions.self, from: Data(try Files.bytes(optionsFile)))
+        /// What to restore; nil: that is told through the channel.
+        func restore() throws -> RestoreOptions? {
+            guard !optionsFile.isEmpty else { return nil }
+            return try JSONDecoder().decode(RestoreOptions.self, from: Data(try Files.bytes(optionsFile)))
         }
     }
 

@@ -45,6 +45,7 @@ struct ProtocolTests {
         #expect(try ControlReply(decoding: reply.encoded()) == reply)
         let held = LaunchMessage.held(initPID: 5)
         #expect(try LaunchMessage(decoding: held.encoded()) == held)
+        #expect(try LaunchMessage(decoding: LaunchMessage.prepared.encoded()) == .prepared)
     }
 
     @Test("A message cut off anywhere is refused, never read beyond its end", arguments: requests)
@@ -123,6 +124,9 @@ struct ProtocolTests {
         plan.isRestored = true
         plan.console = -1
         plan.seccomp = [1, 2, 3]
+        plan.announcements = [.init(socket: 9, frames: [[1, 2], []])]
+        plan.memoryPID = 77
+        plan.memoryHolds = [10, 11]
         #expect(try MonitorPlan(decoding: plan.encoded()) == plan)
     }
 }

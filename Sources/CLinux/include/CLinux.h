@@ -87,6 +87,11 @@ int apus_peer_credentials(int socket, int32_t *pid, uint32_t *uid, uint32_t *gid
 int apus_unix_socket(int type);
 int apus_unix_bind(int socket, const char *path);
 int apus_unix_connect(int socket, const char *path);
+// A socket that sends whole frames out of an interface of this network namespace, and receives none.
+int apus_frame_socket(int interface);
+
+// A descriptor that can be read after `first` milliseconds, and then each `interval`.
+int apus_timer(int first, int interval);
 
 // ---- Starting a program from a process with many threads: nothing but system calls between clone and exec.
 struct apus_spawn_mount {
