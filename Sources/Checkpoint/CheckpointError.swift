@@ -13,6 +13,11 @@ public struct CheckpointError: Error, Sendable, CustomStringConvertible {
         public static let tasksHarmed = Code(description: "tasksHarmed")
         /// The caller's closure (the snapshot of the files) failed; the container runs on.
         public static let snapshotFailed = Code(description: "snapshotFailed")
+        /// The caller's exchange with the other machine failed before it was decided; the container runs on.
+        public static let handOverFailed = Code(description: "handOverFailed")
+        /// A hand-over was decided, and failed afterwards. The container stands still, and its owner has to find out
+        /// where it is to run: here (`Checkpointer.recover`), or elsewhere (`RuntimeCleanup`).
+        public static let inDoubt = Code(description: "inDoubt")
         /// The checkpoint was made for another kind of machine.
         public static let incompatible = Code(description: "incompatible")
         /// Files of the checkpoint are missing, new or changed.

@@ -34,6 +34,8 @@ public enum CheckpointProgress: Sendable, Hashable {
     case dumping(attempt: Int)
     /// The tasks are saved and the files are being snapshotted.
     case snapshotting
+    /// The tasks are saved, and the container is being handed over to another machine.
+    case handingOver
     /// The container runs again (or has ended); the images are being summed up.
     case sealing
 }

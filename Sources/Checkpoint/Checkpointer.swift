@@ -1,6 +1,6 @@
 public import CRIU
 public import ContainerRuntime
-import LinuxSystem
+public import LinuxSystem
 
 /// Makes checkpoints of running containers: processes, control groups, and, at the same instant, whatever
 /// the caller snapshots in `whileFrozen`.
@@ -41,6 +41,49 @@ public struct Checkpointer: Sendable {
         onFrozen: Step? = nil, whileFrozen: @escaping Step,
         progress: @escaping @Sendable (CheckpointProgress) -> Void = { _ in }
     ) async throws -> CheckpointResult {
+        let (result, memory) = try await dump(
+            subject, into: directory, options: options, onFrozen: onFrozen, ending: .snapshot(whileFrozen),
+            progress: progress)
+        progress(.sealing)
+        try await onThread { try Manifest(of: directory, known: memory).write(to: directory) }
+        return result
+    }
+
+    /// Saves a running container, but for its memory, into `directory`, and has `exchange` hand it over to another
+    /// machine while it stands still: its memory goes as `memory` says, and touches no disk here. When `exchange` returns
+    /// the container runs there, and its tasks here end; when it throws, the container runs on here and the directory
+    /// is removed, unless it has been decided already: then `CheckpointError.Code.inDoubt` is thrown, and the container
+    /// stands still. Cancelling the task counts as a failure.
+    ///
+    /// `onFrozen` is called when the tasks have been stopped, and runs beside CRIU's work and `exchange`, which waits for
+    /// it by `HandOver.filesReady()`. Put the directory on a tmpfs. `options.leaveRunning` has no meaning here.
+    public func handOver(
+        _ subject: CheckpointSubject, into directory: String, memory: HandOver.Memory,
+        options: CheckpointOptions, onFrozen: Step? = nil,
+        progress: @escaping @Sendable (CheckpointProgress) -> Void = { _ in },
+        exchange: @escaping @Sendable (HandOver) async throws -> Void
+    ) async throws -> CheckpointResult {
+        try await dump(
+            subject, into: directory, options: options, onFrozen: onFrozen,
+            ending: .handOver(HandOverPlan(memory: memory, exchange: exchange)), progress: progress
+        ).result
+    }
+
+    /// Receives the memory of a container that is handed over by stream, through a connected stream socket, for the
+    /// checkpoint that `receiver` puts together. Start it before anything is frozen.
+    public func receivePages(
+        from socket: FileDescriptor, for receiver: CheckpointReceiver
+    ) async throws -> CRIUPageReceiver {
+        var launch = CRIUSurroundings.launch(withoutNetwork: true)
+        launch.pageSocket = socket
+        return try await CRIUPageReceiver.start(
+            criu, launch: launch, into: receiver.images, logFile: "pages.log")
+    }
+
+    private func dump(
+        _ subject: CheckpointSubject, into directory: String, options: CheckpointOptions, onFrozen: Step?,
+        ending: DumpEnding, progress: @escaping @Sendable (CheckpointProgress) -> Void
+    ) async throws -> (result: CheckpointResult, memory: [String: Manifest.Entry]) {
         progress(.preflight)
         async let planned = onThread { try DumpPlan(subject, networkDefaults: networkDefaults) }
         let findings = try await preflight(subject)
@@ -59,14 +102,12 @@ public struct Checkpointer: Sendable {
             progress(.dumping(attempt: attempt))
             let dump = DumpAttempt(
                 plan: plan, directory: directory, options: options, service: service,
-                compatibility: compatibility, onFrozen: onFrozen, whileFrozen: whileFrozen, progress: progress
-            )
+                compatibility: compatibility, onFrozen: onFrozen, ending: ending, progress: progress)
             do {
-                let (record, memory) = try await dump.run()
-                progress(.sealing)
-                try await onThread { try Manifest(of: directory, known: memory).write(to: directory) }
-                return CheckpointResult(
+                let (record, memory) = try await dump.run(attempt)
+                let result = CheckpointResult(
                     record: record, frozenMicroseconds: record.frozenMicroseconds, attempts: attempt)
+                return (result, memory)
             } catch let error as TransientDumpFailure {
                 guard attempt < options.attempts else { throw error.final }
                 // Whoever is to read or accept what was in the way needs a moment; nobody announces it.

@@ -3,12 +3,23 @@ import ContainerRuntime
 import FoundationEssentials
 import Glibc
 import LinuxSystem
-import Synchronization
 
 /// A dump that failed for a reason that passes.
 struct TransientDumpFailure: Error {
     /// What is reported when there is no further try.
     let final: CheckpointError
+}
+
+/// What happens when everything is saved and the tasks stand still.
+enum DumpEnding: Sendable {
+    /// The caller snapshots the files; then the tasks run on, or end.
+    case snapshot(Checkpointer.Step)
+    /// The container is handed over to another machine; then its tasks end.
+    case handOver(HandOverPlan)
+
+    var handOver: HandOverPlan? {
+        if case .handOver(let plan) = self { plan } else { nil }
+    }
 }
 
 /// One try at a dump.
@@ -19,7 +30,7 @@ struct DumpAttempt: Sendable {
     let service: CRIUService
     let compatibility: CheckpointCompatibility
     let onFrozen: Checkpointer.Step?
-    let whileFrozen: Checkpointer.Step
+    let ending: DumpEnding
     let progress: @Sendable (CheckpointProgress) -> Void
 
     private static let logName = "dump.log"
@@ -27,14 +38,20 @@ struct DumpAttempt: Sendable {
 
     /// Dumps; returns the record when the tasks run again (or have ended) and everything but the manifest is written,
     /// and the sums of memory pages known by then.
-    func run() async throws -> (record: CheckpointRecord, memory: [String: Manifest.Entry]) {
+    func run(_ number: Int) async throws -> (record: CheckpointRecord, memory: [String: Manifest.Entry]) {
+        let required = try ending.handOver?.tuneHost()
+        defer { required?.undo() }
+        let socket = try await ending.handOver?.socket(number)
+        defer { socket?.close() }
+        var service = service
+        service.launch.pageSocket = socket
         try CheckpointStore.make(directory)
         let frozen = FrozenWork()
-        let hasher = MemoryHasher(directory: directory)
+        let hasher = ending.handOver == nil ? MemoryHasher(directory: directory) : nil
         let tuning = options.mayTuneHost ? HostTuning.expediteRCU() : nil
         defer { tuning?.undo() }
-        let cgroup = try plan.subject.outerCgroup()
-        let guardian = CRIUGuard(initPID: plan.subject.initPID) { try cgroup.setFrozenBlocking($0) }
+        let fence = HandOverFence(try plan.subject.outerCgroup())
+        let guardian = CRIUGuard(initPID: plan.subject.initPID) { try fence.setFrozenBlocking($0) }
         let initProcess = try ProcessDescriptor(pid: plan.subject.initPID)
         do {
             let statistics = try await service.dump(criuOptions, guardedBy: guardian) { notification in
@@ -42,23 +59,28 @@ struct DumpAttempt: Sendable {
                 case .networkLock:
                     try pass(false)
                     frozen.begin(collect: collect, step: onFrozen)
-                case .networkUnlock: try pass(true)
-                case .postDump: try await finishWhileFrozen(frozen)
+                case .networkUnlock: if !fence.isUp { try pass(true) }
+                case .postDump:
+                    // Settings of the host are not needed while the other machine is waited for.
+                    if ending.handOver != nil { [tuning, required].forEach { $0?.undo() } }
+                    try await finishWhileFrozen(frozen, fence)
                 default: break
                 }
             }
             tuning?.undo()
             let record = try await complete(frozen, statistics.frozenTime)
-            return (record, await hasher.sums())
+            return (record, await hasher?.sums() ?? [:])
         } catch {
             tuning?.undo()
             if await isDone(error, frozen, initProcess) {
+                if fence.isUp { try await end(initProcess) }
                 let record = try await complete(frozen, 0)
-                return (record, await hasher.sums())
+                return (record, await hasher?.sums() ?? [:])
             }
-            hasher.stop()
+            hasher?.stop()
             await frozen.cancel()
             keepLog()
+            if fence.isUp { throw inDoubt(error) }
             resumeTasks()
             try? pass(true)
             if (error as? CRIUError)?.code == .connectionClosed {
@@ -70,14 +92,22 @@ struct DumpAttempt: Sendable {
         }
     }
 
-    /// Whether CRIU died only after it had saved everything and had begun to end the tasks, init first.
+    /// Whether CRIU died only after it had saved everything and had begun to end the tasks, init first; or the container
+    /// runs elsewhere, so that nothing of CRIU's matters any more.
     private func isDone(_ error: any Error, _ frozen: FrozenWork, _ initProcess: ProcessDescriptor) async
         -> Bool
     {
-        guard (error as? CRIUError)?.code == .connectionClosed, frozen.isSaved, !options.leaveRunning else {
-            return false
-        }
+        guard frozen.isSaved else { return false }
+        if ending.handOver != nil { return true }
+        guard (error as? CRIUError)?.code == .connectionClosed, !options.leaveRunning else { return false }
         return (try? await initProcess.waitForEnd(milliseconds: 500)) == true
+    }
+
+    /// Ends tasks that CRIU was to end: they run elsewhere.
+    private func end(_ initProcess: ProcessDescriptor) async throws {
+        let cgroup = try plan.subject.outerCgroup()
+        cgroup.kill()
+        _ = try? await initProcess.waitForEnd(milliseconds: 5000)
     }
 
     /// Writes what is known only when CRIU has ended.
@@ -85,7 +115,8 @@ struct DumpAttempt: Sendable {
         var record = try frozen.record()
         record.frozenMicroseconds = frozenTime
         record.size = (try? await onThread { try Self.sizeOfFiles(images) }) ?? 0
-        try CheckpointStore.mend(directory, record)
+        // What was handed over was mended before.
+        if ending.handOver == nil { try CheckpointStore.mend(directory, record) }
         try CheckpointStore.write(record, to: directory)
         keepLog()
         return record
@@ -97,8 +128,9 @@ struct DumpAttempt: Sendable {
             emptyNetwork: plan.emptyNetwork, logFile: Self.logName,
             logLevel: options.verboseLog ? .debug : .warnings)
         return CRIUDumpOptions(
-            pid: plan.subject.initPID, imageDirectory: images, leaveRunning: options.leaveRunning,
-            common: common)
+            pid: plan.subject.initPID, imageDirectory: images,
+            leaveRunning: ending.handOver == nil && options.leaveRunning,
+            pages: ending.handOver?.pages ?? .files, common: common)
     }
 
     private var collect: @Sendable () throws -> CheckpointRecorder.Findings {
@@ -106,8 +138,9 @@ struct DumpAttempt: Sendable {
         return { try plan.recorder.collect() }
     }
 
-    /// Everything is saved and the tasks stand still: complete the record, then let the caller snapshot the files.
-    private func finishWhileFrozen(_ frozen: FrozenWork) async throws {
+    /// Everything is saved and the tasks stand still: complete the record, then let the caller snapshot the files, or
+    /// hand the container over.
+    private func finishWhileFrozen(_ frozen: FrozenWork, _ fence: HandOverFence) async throws {
         let findings = try await frozen.findings()
         var record = CheckpointRecord(
             container: plan.subject.name, takenAt: now(), compatibility: compatibility,
@@ -120,18 +153,43 @@ struct DumpAttempt: Sendable {
         // Written now: if the tasks are to end, nothing may be left that could fail afterwards.
         try CheckpointStore.write(record, to: directory)
         frozen.set(record)
+        switch ending {
+        case .snapshot(let step): try await snapshot(frozen, step)
+        case .handOver(let plan): try await handOver(frozen, record, plan, fence)
+        }
+        frozen.setSaved()
+    }
+
+    private func snapshot(_ frozen: FrozenWork, _ whileFrozen: Checkpointer.Step) async throws {
         progress(.snapshotting)
         do {
             try await frozen.stepDone()
             try await whileFrozen()
             // A snapshot begun beside the dump may have passed the directories where CRIU then linked files back.
             if onFrozen != nil, CheckpointStore.hasRelinkedFiles(directory) { try await whileFrozen() }
-            frozen.setSaved()
         } catch {
             throw CheckpointError(
                 .snapshotFailed,
                 "cannot checkpoint \(plan.subject.name): the snapshot of its files failed: \(error)",
                 underlying: error)
+        }
+    }
+
+    private func handOver(
+        _ frozen: FrozenWork, _ record: CheckpointRecord, _ handOver: HandOverPlan, _ fence: HandOverFence
+    ) async throws {
+        progress(.handingOver)
+        do {
+            try CheckpointStore.mend(directory, record)
+            let handed = HandOver(
+                directory: directory, record: record, initPID: plan.subject.initPID, fence: fence,
+                step: { try await frozen.stepDone() })
+            try await handOver.exchange(handed)
+            // CRIU ends the tasks now. Should it die before it has, they must not run on.
+            if !fence.isUp { try await fence.raise() }
+        } catch {
+            throw CheckpointError(
+                .handOverFailed, "cannot hand \(plan.subject.name) over: \(error)", underlying: error)
         }
     }
 
@@ -182,6 +240,15 @@ struct DumpAttempt: Sendable {
         return CRIUDiagnosis.isTransient(criu.logLines) ? TransientDumpFailure(final: final) : final
     }
 
+    /// The decision was made, and then something failed: only the caller can tell what became of it.
+    private func inDoubt(_ error: any Error) -> CheckpointError {
+        let reason = (error as? CRIUError)?.underlying ?? error
+        return CheckpointError(
+            .inDoubt,
+            "\(reason). Whether \(plan.subject.name) has gone on elsewhere is not known here; it stands still",
+            logFile: options.logFile, underlying: reason)
+    }
+
     /// CRIU died while its own code was in some tasks, and they could not be mended.
     private func harmed(_ harms: [CRIUGuard.Harm]) -> CheckpointError {
         let all = harms.map { "process \($0.pid) (\($0.name)): \($0.reason)" }.joined(separator: "; ")
@@ -196,57 +263,5 @@ struct DumpAttempt: Sendable {
             var information = stat()
             return lstat("\(directory)/\(name)", &information) == 0 ? sum + Int64(information.st_size) : sum
         }
-    }
-}
-
-/// What is done while the tasks stand still, beside CRIU's own work.
-private final class FrozenWork: Sendable {
-    private struct State {
-        var findings: Task<CheckpointRecorder.Findings, any Error>?
-        var step: Task<Void, any Error>?
-        var record: CheckpointRecord?
-        var isSaved = false
-    }
-
-    private let state = Mutex(State())
-
-    func begin(
-        collect: @escaping @Sendable () throws -> CheckpointRecorder.Findings, step: Checkpointer.Step?
-    ) {
-        state.withLock { state in
-            state.findings = Task { try await onThread(collect) }
-            if let step { state.step = Task { try await step() } }
-        }
-    }
-
-    func findings() async throws -> CheckpointRecorder.Findings {
-        guard let task = state.withLock({ $0.findings }) else {
-            throw CheckpointError(.dumpFailed, "CRIU did not say when the tasks stood still")
-        }
-        return try await task.value
-    }
-
-    func stepDone() async throws { try await state.withLock { $0.step }?.value }
-
-    /// Everything is saved, the files too: what comes after this changes nothing any more.
-    func setSaved() { state.withLock { $0.isSaved = true } }
-
-    var isSaved: Bool { state.withLock { $0.isSaved } }
-
-    func set(_ record: CheckpointRecord) { state.withLock { $0.record = record } }
-
-    func record() throws -> CheckpointRecord {
-        guard let record = state.withLock({ $0.record }) else {
-            throw CheckpointError(.dumpFailed, "CRIU did not say when everything was saved")
-        }
-        return record
-    }
-
-    /// Stops what is still under way and waits for its end.
-    func cancel() async {
-        let (findings, step) = state.withLock { ($0.findings, $0.step) }
-        step?.cancel()
-        _ = await step?.result
-        _ = await findings?.result
     }
 }

@@ -104,6 +104,7 @@ extension ContainerService {
         case .dumping(let attempt):
             handle?.progress(attempt > 1 ? "Saving processes, try \(attempt)" : "Saving processes")
         case .snapshotting: handle?.progress("Saving files")
+        case .handingOver: handle?.progress("Handing over")
         case .sealing: handle?.progress("Checking the saved state")
         }
     }
