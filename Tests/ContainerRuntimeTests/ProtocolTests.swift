@@ -21,7 +21,7 @@ struct ProtocolTests {
     private static let requests: [ControlRequest] = [
         .status, .watch, exec, .attachConsole, .consoleLog, .resizeConsole(rows: 1, columns: 65535),
         .signalInit(9),
-        .stop, .reboot, .signalSession(15), .endSessions,
+        .stop, .reboot, .signalSession(15), .endSessions, .awaitMemory,
     ]
 
     private static let replies: [ControlReply] = [
