@@ -31,6 +31,7 @@ let quickToStart: [LinkerSetting] = [.unsafeFlags(["-Xclang-linker", "-no-pie"])
 let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
@@ -41,6 +42,7 @@ let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioHTTPTypesHTTP1 = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let swiftProtobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
@@ -124,15 +126,17 @@ let package = Package(
         .target(
             name: "ApusCore",
             dependencies: [
-                "ApusAPI", "Checkpoint", "ContainerRuntime", "CRIU", "Images", "LinuxSystem", "Migration",
-                "Networking", "Storage", crypto, grdb, logging,
+                "ApusAPI", "Certificates", "Checkpoint", "ContainerRuntime", "CRIU", "Images", "LinuxSystem",
+                "Migration", "Networking", "Storage", crypto, cryptoExtras, grdb, logging,
             ],
             swiftSettings: house),
         .target(
             name: "ApusServer",
             dependencies: [
-                "ApusAPI", "ApusCore", "ContainerRuntime", "LinuxSystem", hummingbirdCore, httpTypes, logging,
-                nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1, nioPosix, nioWebSocket, serviceLifecycle,
+                "ApusAPI", "ApusCore", "Certificates", "ContainerRuntime", "LinuxSystem", hummingbirdCore,
+                httpTypes, logging, nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1, nioPosix, nioSSL,
+                nioTLS,
+                nioWebSocket, serviceLifecycle,
             ],
             swiftSettings: house),
         .executableTarget(
@@ -146,7 +150,7 @@ let package = Package(
             swiftSettings: house),
         .target(
             name: "ApusCommands",
-            dependencies: ["ApusAPI", "ApusClient", argumentParser, nioCore, nioHTTP1, yams],
+            dependencies: ["ApusAPI", "ApusClient", "Certificates", argumentParser, nioCore, nioHTTP1, yams],
             swiftSettings: house),
         .executableTarget(
             name: "apus", dependencies: ["ApusCommands"], swiftSettings: house,
@@ -185,7 +189,9 @@ let package = Package(
         .testTarget(
             name: "ApusServerTests",
             dependencies: [
-                "ApusServer", "ApusCore", "ApusAPI", "LinuxSystem", logging, nioCore, nioWebSocket,
+                "ApusServer", "ApusCore", "ApusAPI", "Certificates", "LinuxSystem", logging, nioCore,
+                nioHTTP1,
+                nioPosix, nioSSL, nioWebSocket,
             ],
             swiftSettings: house),
         .testTarget(

@@ -33,6 +33,41 @@ public struct Server: Codable, Sendable, Equatable {
     }
 }
 
+/// The daemon, as `GET /1.0` shows it to those it does not trust.
+public struct UntrustedServer: Codable, Sendable, Equatable {
+    /// What this daemon can beyond LXD 2.0.
+    @Defaulted public var apiExtensions: [String]
+    /// "stable".
+    @Defaulted public var apiStatus: String
+    /// "1.0".
+    @Defaulted public var apiVersion: String
+    /// "untrusted".
+    @Defaulted public var auth: String
+    /// Whether it serves images to everyone.
+    @Defaulted public var `public`: Bool
+    /// How clients can become trusted.
+    @Defaulted public var authMethods: [String]
+
+    enum CodingKeys: String, CodingKey {
+        case auth
+        case `public` = "public"
+        case apiExtensions = "api_extensions"
+        case apiStatus = "api_status"
+        case apiVersion = "api_version"
+        case authMethods = "auth_methods"
+    }
+
+    /// What a stranger may know of a server.
+    public init(_ server: Server) {
+        apiExtensions = server.apiExtensions
+        apiStatus = server.apiStatus
+        apiVersion = server.apiVersion
+        auth = "untrusted"
+        self.public = server.public
+        authMethods = server.authMethods
+    }
+}
+
 /// What the daemon runs on.
 public struct ServerEnvironment: Codable, Sendable, Equatable {
     /// Where it listens.

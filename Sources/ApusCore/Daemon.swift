@@ -3,6 +3,7 @@ import ContainerRuntime
 import Glibc
 import LinuxSystem
 public import Logging
+import Synchronization
 
 /// Where a daemon keeps what it has, and what it needs.
 public struct DaemonConfiguration: Sendable {
@@ -38,6 +39,8 @@ public final class Daemon: Sendable {
     public let pools: PoolService
     /// Custom volumes.
     public let volumes: VolumeService
+    /// Who is trusted.
+    public let trust: TrustService
     /// Files inside containers.
     public let files: FileService
     /// What the daemon says of itself.
@@ -45,6 +48,8 @@ public final class Daemon: Sendable {
 
     private let context: ServiceContext
     private let lock: FileDescriptor
+    private let listener = Mutex<any NetworkListener>(NoListener())
+    private let configChanges = TurnTaking()
     private let ready = Occurrence()
     private let shutdownAsked = Occurrence()
 
@@ -68,12 +73,14 @@ public final class Daemon: Sendable {
         volumes = try VolumeService(context: context, pools: pools)
         profiles = try ProfileService(context: context)
         networks = try NetworkService(context: context)
-        images = try ImageService(context: context, pools: pools)
+        let tokens = TokenService(operations: operations)
+        trust = try TrustService(context: context, tokens: tokens)
+        images = try ImageService(context: context, pools: pools, tokens: tokens)
         containers = try ContainerService(
             context: context, pools: pools, profiles: profiles, images: images, networks: networks,
             idmapPool: IDMapAllocator.hostPool())
         files = FileService(context: context, containers: containers)
-        info = ServerInfo(context: context, pools: pools)
+        info = ServerInfo(context: context, pools: pools, trust: trust)
     }
 
     /// Finds out what became of the containers since the daemon last ran, and starts those that are to run.
@@ -92,8 +99,24 @@ public final class Daemon: Sendable {
     /// Changes the daemon's own keys.
     /// - Parameter merge: whether keys that are not given stay as they are; an empty value unsets.
     public func update(config: ConfigMap, merge: Bool, ifMatch: String?) async throws {
-        try info.update(config, merge: merge, ifMatch: ifMatch)
+        let listener = listener.withLock { $0 }
+        try await configChanges.take { [context] in
+            let proposal = try await context.config.proposal(config, merge: merge, ifMatch: ifMatch)
+            try await listener.move(to: proposal["core.https_address"].flatMap { ListenAddress($0) }) {
+                try context.config.commit(proposal)
+            }
+        }
+        context.events.lifecycle("config-updated", "/1.0")
         await images.reschedule()
+    }
+
+    /// Has the network served by `listener` from now on, where `core.https_address` says.
+    public func serve(network listener: any NetworkListener) async throws {
+        self.listener.withLock { $0 = listener }
+        try await configChanges.take { [context] in
+            guard let address = ListenAddress(context.config["core.https_address"]) else { return }
+            try await listener.move(to: address) {}
+        }
     }
 
     /// Waits until `recover` is done.

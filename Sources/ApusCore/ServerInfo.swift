@@ -1,5 +1,6 @@
 public import ApusAPI
 import CRIU
+import Certificates
 import ContainerRuntime
 import Glibc
 import Synchronization
@@ -17,43 +18,52 @@ public final class ServerInfo: Sendable {
         "event_lifecycle", "instances", "instance_get_full",
         "storage", "storage_images_delete", "storage_api_volume_rename", "storage_btrfs_mount_options",
         "storage_volatile_initial_source",
-        "container_only_migration", "image_compression_algorithm", "image_force_refresh",
+        "container_only_migration", "certificate_update", "certificate_token", "image_compression_algorithm",
+        "image_force_refresh",
         "apus_image_debian", "apus_image_remotes", "apus_checkpoint", "apus_progress", "apus_start_stateless",
     ]
 
     private let context: ServiceContext
     private let pools: PoolService
+    private let trust: TrustService
     private let criuVersion = Mutex<String?>(nil)
 
-    init(context: ServiceContext, pools: PoolService) {
+    init(context: ServiceContext, pools: PoolService, trust: TrustService) {
         self.context = context
         self.pools = pools
+        self.trust = trust
     }
+
+    /// The daemon, as `GET /1.0` shows it to strangers.
+    public func untrustedServer() -> UntrustedServer { UntrustedServer(outline()) }
 
     /// The daemon, as `GET /1.0` shows it.
     public func server() -> Server {
-        var server = Server()
+        var server = outline()
         server.config = context.config.all
+        server.environment = environment()
+        return server
+    }
+
+    private func outline() -> Server {
+        var server = Server()
         server.apiExtensions = Self.extensions
         server.auth = "trusted"
         server.authMethods = ["tls"]
-        server.environment = environment()
         return server
     }
 
     /// The tag of the daemon's own keys.
     public func etag() throws -> String { try context.config.etag() }
 
-    /// Changes the daemon's own keys.
-    func update(_ new: ConfigMap, merge: Bool, ifMatch: String?) throws {
-        try context.config.update(new, merge: merge, ifMatch: ifMatch)
-        context.events.lifecycle("config-updated", "/1.0")
-    }
-
     private func environment() -> ServerEnvironment {
         let machine = Machine.names
         let distribution = Machine.distribution
         var environment = ServerEnvironment()
+        environment.addresses =
+            ListenAddress(context.config["core.https_address"])?.reachable() ?? []
+        environment.certificate = trust.identity.certificate.pem
+        environment.certificateFingerprint = trust.identity.certificate.fingerprint
         environment.architectures = [machine.architecture]
         environment.driver = "apus-runtime"
         environment.driverVersion = ApusVersion.current

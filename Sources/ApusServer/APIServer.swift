@@ -8,7 +8,7 @@ import NIOCore
 import NIOPosix
 import ServiceLifecycle
 
-/// Serves the REST API on a unix socket.
+/// Serves the REST API on a unix socket, and on the network where `core.https_address` says so.
 public struct APIServer: Sendable {
     private let daemon: Daemon
     private let group: String
@@ -31,6 +31,12 @@ public struct APIServer: Sendable {
             + OperationRoutes(daemon: daemon).routes + EventRoutes(daemon: daemon).routes
             + ProfileRoutes(daemon: daemon).routes + PoolRoutes(daemon: daemon).routes
             + VolumeRoutes(daemon: daemon).routes + NetworkRoutes(daemon: daemon).routes
+            + TrustRoutes(daemon: daemon).routes
+    }
+
+    /// All routes ("GET /1.0") with who may use them: "anyone", "trusted" or "local".
+    package static func access(_ daemon: Daemon) -> [(route: String, access: String)] {
+        routes(daemon).map { ("\($0.method.rawValue) \($0.pattern)", "\($0.access)") }
     }
 
     /// The table of routes, as docs/reference/rest-api.md has it.
@@ -46,18 +52,19 @@ public struct APIServer: Sendable {
     /// - Parameter onReady: called once clients can connect.
     public func run(onReady: @escaping @Sendable () async -> Void = {}) async throws {
         let socket = try SocketFile(path: daemon.directory.socket, group: group)
-        let router = router
-        let channel = UpgradeChannel(
-            responder: { request, writer, _ in
-                let response = await router.respond(to: request)
-                try await writer.write(response: response.head, body: response.body)
-                if response.headers[.connection] == "close" { throw CloseConnection() }
-            },
-            webSocket: { [daemon] target throws(ServiceError) in try Self.webSocket(target, daemon) })
+        let gate = ConnectionGate()
+        let channel = UpgradeChannel(router: router, trust: daemon.trust, gate: gate)
+        let network = HTTPSListener(trust: daemon.trust, upgrade: channel, gate: gate, logger: logger)
         let server = channel.server(
             configuration: ServerConfiguration(
                 address: .unixDomainSocket(path: socket.temporary), backlog: 1024),
-            onServerRunning: { [logger] _ in
+            onServerRunning: { [daemon, logger] _ in
+                do {
+                    try await daemon.serve(network: network)
+                } catch {
+                    // The daemon can be reached over its socket, and told a better address.
+                    logger.error("cannot serve the network", metadata: ["error": "\(error)"])
+                }
                 do {
                     try socket.publish()
                 } catch {
@@ -76,23 +83,7 @@ public struct APIServer: Sendable {
         quiet.logLevel = logger.logLevel <= .debug ? .debug : .warning
         return quiet
     }
-
-    private static func webSocket(
-        _ target: String, _ daemon: Daemon
-    ) throws(ServiceError) -> WebSocketHandler {
-        let (path, query) = Router.parse(target)
-        if let path, path.first == "1.0", path.count == 2, path[1] == "events" {
-            return try EventRoutes(daemon: daemon).webSocket(types: query["type"])
-        }
-        if let path, path.first == "1.0", path.count == 4, path[1] == "operations", path[3] == "websocket" {
-            return try OperationRoutes(daemon: daemon).webSocket(path[2], secret: query["secret"] ?? "")
-        }
-        throw .notFound("not found")
-    }
 }
-
-/// Ends a connection after its reply.
-private struct CloseConnection: Error {}
 
 /// The socket's file: bound where nobody else can reach it, given to its group, and only then put in its place.
 private struct SocketFile: Sendable {

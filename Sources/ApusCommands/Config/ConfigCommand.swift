@@ -12,11 +12,12 @@ package struct ConfigCommand: AsyncParsableCommand {
               apus config show c1 --expanded
               apus config edit c1
               apus config device add c1 data disk source=/srv/data path=/data
-              apus config set images.remote_cache_expiry=5
+              apus config set core.https_address :8443
+              apus config trust add laptop
             """,
         subcommands: [
             ConfigGet.self, ConfigSet.self, ConfigUnset.self, ConfigShow.self, ConfigEdit.self,
-            DeviceCommand<ContainerOwner>.self,
+            DeviceCommand<ContainerOwner>.self, TrustCommand.self,
         ])
 
     package init() {}

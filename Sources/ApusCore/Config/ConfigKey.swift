@@ -16,6 +16,12 @@ public enum ConfigValueKind: Sendable, Equatable {
     case allowance
     /// One of some words.
     case word([String])
+    /// An address to listen at, such as ":8443".
+    case listenAddress
+    /// A time such as "24H" or "3d".
+    case timeSpan
+    /// A password; only a hash of it is kept, and "true" is shown.
+    case password
 
     /// How the reference names it.
     public var name: String {
@@ -28,6 +34,9 @@ public enum ConfigValueKind: Sendable, Equatable {
         case .cpus: "number or set"
         case .allowance: "percentage or time"
         case .word(let words): words.joined(separator: ", ")
+        case .listenAddress: "address"
+        case .timeSpan: "time"
+        case .password: "password"
         }
     }
 
@@ -54,6 +63,16 @@ public enum ConfigValueKind: Sendable, Equatable {
         case .allowance:
             return ConfigValues.allowance(value) == nil
                 ? "is not a percentage such as \"50%\" or a time such as \"25ms/100ms\"" : nil
+        case .listenAddress:
+            return ListenAddress(value) == nil
+                ? "is not an address to listen at such as \":8443\", \"10.0.0.1:8443\" or \"[::1]:8443\""
+                : nil
+        case .timeSpan:
+            return ConfigValues.timeSpan(value) == nil
+                ? "is not a time such as \"30M\" (minutes), \"24H\" (hours), \"3d\" (days) or \"2w\" (weeks)"
+                : nil
+        case .password:
+            return value.count < 8 ? "is shorter than 8 characters" : nil
         case .word(let words):
             return words.contains(value) ? nil : "is not one of \(words.joined(separator: ", "))"
         }

@@ -87,4 +87,24 @@ public enum ConfigValues {
         else { return nil }
         return .quota(quota * 1000, period: period * 1000)
     }
+
+    /// A time in LXD's way of writing it: "30M" minutes, "24H" hours, "3d" days, "2w" weeks; several with spaces between.
+    public static func timeSpan(_ text: String) -> Duration? {
+        var seconds: Int64 = 0
+        let parts = text.split(separator: " ")
+        for part in parts {
+            let unit: Int64
+            switch part.last {
+            case "S": unit = 1
+            case "M": unit = 60
+            case "H": unit = 3600
+            case "d": unit = 86_400
+            case "w": unit = 604_800
+            default: return nil
+            }
+            guard let count = Int64(part.dropLast()), (1...100_000).contains(count) else { return nil }
+            seconds += count * unit
+        }
+        return parts.isEmpty || parts.count > 8 ? nil : .seconds(seconds)
+    }
 }

@@ -29,7 +29,19 @@ public final class ServerConfig: Sendable {
     /// The table; the reference is made from it.
     public static let keys: [ServerKey] = [
         ServerKey(
+            "core.https_address", .listenAddress,
+            "Where the daemon listens on the network: ADDRESS:PORT, or :PORT for all addresses; not at all if it is not set"
+        ),
+        ServerKey(
             "core.proxy_https", .text, "The proxy through which image servers are reached: http://host:port"),
+        ServerKey(
+            "core.remote_token_expiry", .timeSpan, default: "24H",
+            "How long a token is good with which a client adds itself: 30M (minutes), 24H (hours), 3d (days), 2w (weeks)"
+        ),
+        ServerKey(
+            "core.trust_password", .password,
+            "What a client that is not trusted yet can add itself with; shown as \"true\". Tokens are better: good once, and not for long"
+        ),
         ServerKey(
             "images.auto_update_cached", .bool, default: "true",
             "Whether images that were fetched from an image server for a container are kept up to date"),
@@ -48,8 +60,6 @@ public final class ServerConfig: Sendable {
 
     private let store: Store
     private let values = Mutex<ConfigMap>([:])
-    /// Held from the comparison of a tag to the end of the change.
-    private let changing = Mutex(())
 
     init(store: Store) throws {
         self.store = store
@@ -59,8 +69,17 @@ public final class ServerConfig: Sendable {
         }
     }
 
-    /// All keys that are set.
-    public var all: ConfigMap { values.withLock { $0 } }
+    /// All keys that are set, as they may be shown: "true" for a password.
+    public var all: ConfigMap { Self.shown(values.withLock { $0 }) }
+
+    private static func shown(_ values: ConfigMap) -> ConfigMap {
+        values.reduce(into: [:]) { shown, pair in
+            shown[pair.key] = isPassword(pair.key) ? keptPassword : pair.value
+        }
+    }
+
+    /// What is kept of the trust password; nil if there is none.
+    var trustPasswordHash: String? { values.withLock { $0["core.trust_password"] } }
 
     /// The value of a key, or what holds without one.
     subscript(key: String) -> String {
@@ -70,18 +89,37 @@ public final class ServerConfig: Sendable {
     }
 
     /// The tag of the keys.
-    public func etag() throws -> String { try ETag.of(all) }
+    public func etag() throws -> String { try ETag.of(values.withLock { $0 }) }
 
-    /// Changes keys.
+    /// What the keys will be after a change, checked; nothing is changed yet.
     /// - Parameter merge: whether keys that are not given stay as they are; an empty value unsets.
-    func update(_ new: ConfigMap, merge: Bool, ifMatch: String?) throws {
-        try changing.withLock { _ in
-            try ETag.check(ifMatch, against: try etag())
-            for (key, value) in new.sorted(by: { $0.key < $1.key }) { try Self.check(key, value) }
-            let changed = (merge ? all.merging(new) { $1 } : new).filter { !$0.value.isEmpty }
-            try store.setServerValue("config", try Store.json(changed))
-            values.withLock { $0 = changed }
+    func proposal(_ new: ConfigMap, merge: Bool, ifMatch: String?) async throws -> ConfigMap {
+        try ETag.check(ifMatch, against: try etag())
+        let present = values.withLock { $0 }
+        var new = new
+        for (key, value) in new.sorted(by: { $0.key < $1.key }) {
+            // What was shown comes back with the other keys.
+            if value == Self.keptPassword, Self.isPassword(key), let kept = present[key] {
+                new[key] = kept
+                continue
+            }
+            try Self.check(key, value)
+            if Self.isPassword(key), !value.isEmpty { new[key] = try await PasswordHash.make(value) }
         }
+        return (merge ? present.merging(new) { $1 } : new).filter { !$0.value.isEmpty }
+    }
+
+    /// Takes over what was proposed.
+    func commit(_ proposal: ConfigMap) throws {
+        try store.setServerValue("config", try Store.json(proposal))
+        values.withLock { $0 = proposal }
+    }
+
+    /// What stands for a password that is set.
+    private static let keptPassword = "true"
+
+    private static func isPassword(_ key: String) -> Bool {
+        keys.contains { $0.kind == .password && $0.matches(key) }
     }
 
     private static func check(_ key: String, _ value: String) throws {
@@ -94,7 +132,8 @@ public final class ServerConfig: Sendable {
             throw ServiceError.badRequest("The value of \"\(key)\" is too long, or has a zero byte")
         }
         if !value.isEmpty, let problem = entry.kind.problem(value) {
-            throw ServiceError.badRequest("Invalid value for \"\(key)\": \"\(value)\" \(problem)")
+            let shown = entry.kind == .password ? "it" : "\"\(value)\""
+            throw ServiceError.badRequest("Invalid value for \"\(key)\": \(shown) \(problem)")
         }
     }
 

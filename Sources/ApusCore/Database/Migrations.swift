@@ -26,6 +26,14 @@ enum Migrations {
                     """)
             try db.execute(sql: "ALTER TABLE containers ADD COLUMN volatile TEXT NOT NULL DEFAULT '{}'")
         }
+        migrator.registerMigration("certificates") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE certificates (
+                        id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+                        type TEXT NOT NULL, certificate TEXT NOT NULL, created_at TEXT NOT NULL) STRICT
+                    """)
+        }
         return migrator
     }
 

@@ -10,6 +10,7 @@ public actor ImageService {
     let context: ServiceContext
     let pools: PoolService
     let store: ImageStore
+    let tokens: TokenService
     var images: [String: ImageRecord] = [:]
     var aliases: [String: ImageAlias] = [:]
     /// Builds under way, so that two who want the same image get it from one build.
@@ -21,7 +22,8 @@ public actor ImageService {
     /// Images being unpacked into a pool.
     var unpacking: [String: Task<Void, any Error>] = [:]
 
-    init(context: ServiceContext, pools: PoolService) throws {
+    init(context: ServiceContext, pools: PoolService, tokens: TokenService) throws {
+        self.tokens = tokens
         self.context = context
         self.pools = pools
         store = ImageStore(directory: context.directory.images)

@@ -34,6 +34,7 @@ public final class OperationService: Sendable {
     /// Starts work as an operation. The operation is running when this returns.
     /// - Parameters:
     ///   - description: in LXD's words, such as "Creating instance".
+    ///   - class: "task", "websocket" or "token"; nil for "websocket" if there are sockets, else "task".
     ///   - resources: names by kind, such as ["instances": ["c1"]].
     ///   - sockets: makes it an operation of class "websocket".
     ///   - isSession: whether it lasts as long as a user likes: the daemon's end does not wait for it.
@@ -41,14 +42,15 @@ public final class OperationService: Sendable {
     ///   - body: the work; what it returns becomes part of the metadata.
     @discardableResult
     public func start(
-        _ description: String, resources: [String: [String]] = [:], metadata: [String: JSONValue] = [:],
-        sockets: SocketSet? = nil, isSession: Bool = false, mayCancel: Bool = false,
+        _ description: String, class: String? = nil, resources: [String: [String]] = [:],
+        metadata: [String: JSONValue] = [:], sockets: SocketSet? = nil, isSession: Bool = false,
+        mayCancel: Bool = false,
         cancel: (@Sendable () -> Void)? = nil,
         body: @escaping @Sendable (OperationHandle) async throws -> [String: JSONValue]?
     ) -> Operation {
         var operation = Operation()
         operation.id = RandomID.uuid()
-        operation.class = sockets == nil ? "task" : "websocket"
+        operation.class = `class` ?? (sockets == nil ? "task" : "websocket")
         operation.description = description
         operation.createdAt = .now()
         operation.updatedAt = operation.createdAt
@@ -63,10 +65,10 @@ public final class OperationService: Sendable {
                 operation: operation, cancel: cancel, sockets: sockets, isSession: isSession || sockets != nil
             )
         }
-        events.publish(.operation, operation)
+        tell(operation)
         set(&operation, .running)
         state.withLock { $0.entries[operation.id]?.operation = operation }
-        events.publish(.operation, operation)
+        tell(operation)
         let handle = OperationHandle(id: operation.id, service: self)
         let task = Task { [self] in
             do {
@@ -153,7 +155,7 @@ public final class OperationService: Sendable {
             state.entries[id] = entry
             return (entry.task, entry.cancel)
         }
-        if let operation = try? get(id) { events.publish(.operation, operation) }
+        if let operation = try? get(id) { tell(operation) }
         cancel?()
         task?.cancel()
     }
@@ -187,7 +189,7 @@ public final class OperationService: Sendable {
             state.entries[id] = entry
             return due ? entry.operation : nil
         }
-        if let changed { events.publish(.operation, changed) }
+        if let changed { tell(changed) }
     }
 
     private func finish(
@@ -210,12 +212,22 @@ public final class OperationService: Sendable {
             return (entry.operation, waiters)
         }
         guard let (operation, waiters) = ended else { return }
-        events.publish(.operation, operation)
+        tell(operation)
         for waiter in waiters { waiter.resume() }
         Task { [weak self] in
             try? await Task.sleep(for: Self.retention)
             self?.forget(id)
         }
+    }
+
+    /// Tells everyone who listens; the secret of a token is for the one who asked for it.
+    private func tell(_ operation: Operation) {
+        var operation = operation
+        if operation.class == "token", var metadata = operation.metadata?.objectValue {
+            metadata["secret"] = nil
+            operation.metadata = .object(metadata)
+        }
+        events.publish(.operation, operation)
     }
 
     private func forget(_ id: String) {

@@ -14,6 +14,8 @@ public struct ServiceError: Error, Sendable, CustomStringConvertible {
         case preconditionFailed = 412
         /// The request is larger than the daemon takes.
         case tooLarge = 413
+        /// It was tried too often.
+        case tooManyRequests = 429
         /// Something went wrong here.
         case `internal` = 500
         /// Not part of this version.
@@ -44,6 +46,8 @@ public struct ServiceError: Error, Sendable, CustomStringConvertible {
     public static func conflict(_ message: String) -> ServiceError { ServiceError(.conflict, message) }
     /// Something went wrong here.
     public static func failure(_ message: String) -> ServiceError { ServiceError(.internal, message) }
+    /// Whoever asks may not; why is not said.
+    public static let notAuthorized = ServiceError(.forbidden, "not authorized")
     /// The work was cancelled by a user.
     public static let cancelled = ServiceError(.badRequest, "The operation was cancelled")
 

@@ -14,18 +14,17 @@ struct APIRequest: Sendable {
 
     /// The request itself.
     let request: Request
-    /// The parts of the path that the route names.
-    let parameters: [String: String]
+    /// Where it goes.
+    let target: RequestTarget
+    /// Who sent it.
+    let requester: Requester
     /// The query's parts.
-    let query: [String: String]
+    var query: [String: String] { target.query }
     /// "instances" or "containers": what the client calls them, for the URLs in replies.
-    let collection: String
+    var collection: String { target.collection }
 
     /// A named part of the path.
-    func path(_ name: String) throws -> String {
-        guard let value = parameters[name] else { throw ServiceError.badRequest("The path has no \(name)") }
-        return value
-    }
+    func path(_ name: String) throws(ServiceError) -> String { try target.path(name) }
 
     /// A header of LXD's own.
     func header(_ name: String) -> String? {

@@ -1,3 +1,4 @@
+import ApusCore
 import HTTPTypes
 import HummingbirdCore
 
@@ -5,6 +6,8 @@ import HummingbirdCore
 struct Route: Sendable {
     /// What answers it.
     typealias Handler = @Sendable (APIRequest) async throws -> Response
+    /// What a request to become a websocket leads to.
+    typealias WebSocket = @Sendable (RequestTarget, Requester) async throws(ServiceError) -> WebSocketHandler
 
     /// GET, POST, …
     let method: HTTPRequest.Method
@@ -12,6 +15,10 @@ struct Route: Sendable {
     let pattern: String
     /// What it does, for the reference.
     let summary: String
+    /// Who may use it.
+    let access: Access
+    /// Where it is a websocket.
+    let webSocket: WebSocket?
     let segments: [Segment]
     let handler: Handler
 
@@ -22,10 +29,13 @@ struct Route: Sendable {
         case rest(String)
     }
 
-    /// A route.
+    /// A route; for the trusted alone if nothing else is said.
     init(
-        _ method: HTTPRequest.Method, _ pattern: String, _ summary: String, handler: @escaping Handler
+        _ method: HTTPRequest.Method, _ pattern: String, _ summary: String, access: Access = .trusted,
+        webSocket: WebSocket? = nil, handler: @escaping Handler
     ) {
+        self.access = access
+        self.webSocket = webSocket
         self.method = method
         self.pattern = pattern
         self.summary = summary

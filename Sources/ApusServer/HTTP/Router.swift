@@ -16,25 +16,11 @@ package struct Router: Sendable {
     }
 
     /// Answers a request; never throws.
-    func respond(to request: Request) async -> HTTPReply {
-        let method = request.head.method
-        let (path, query) = Router.parse(request.head.path ?? "/")
-        guard var path else { return Reply.error(400, "The request's path cannot be decoded") }
-        var collection = "instances"
-        // LXD 2 called them containers; it is one tree.
-        if path.count >= 2, path[0] == "1.0", path[1] == "containers" {
-            path[1] = "instances"
-            collection = "containers"
-        }
+    func respond(to request: Request, from requester: Requester) async -> HTTPReply {
         do {
-            let matches = routes.lazy.compactMap { route in route.match(path).map { (route, $0) } }
-            guard matches.first != nil else { return Reply.error(404, "not found") }
-            guard let (route, parameters) = matches.first(where: { $0.0.method == method }) else {
-                return Reply.error(501, "not implemented")
-            }
-            let apiRequest = APIRequest(
-                request: request, parameters: parameters, query: query, collection: collection)
-            return try await route.handler(apiRequest)
+            let (route, target) = try find(request.head.method, request.head.path ?? "/", for: requester)
+            return try await route.handler(
+                APIRequest(request: request, target: target, requester: requester))
         } catch let error as ServiceError {
             if error.code == .internal { logFailure(request, error) }
             var reply = Reply.error(error.code.rawValue, error.message)
@@ -45,6 +31,36 @@ package struct Router: Sendable {
             logFailure(request, error)
             return Reply.error(500, ServiceError.text(of: error))
         }
+    }
+
+    /// What a request to become a websocket leads to.
+    func webSocket(_ target: String, from requester: Requester) async throws(ServiceError) -> WebSocketHandler
+    {
+        let (route, target) = try find(.get, target, for: requester)
+        guard let webSocket = route.webSocket else { throw .notFound("not found") }
+        return try await webSocket(target, requester)
+    }
+
+    /// The route of a request. Strangers do not even learn what is there.
+    private func find(
+        _ method: HTTPRequest.Method, _ target: String, for requester: Requester
+    ) throws(ServiceError) -> (Route, RequestTarget) {
+        let (path, query) = Router.parse(target)
+        guard var path else { throw .badRequest("The request's path cannot be decoded") }
+        var collection = "instances"
+        // LXD 2 called them containers; it is one tree.
+        if path.count >= 2, path[0] == "1.0", path[1] == "containers" {
+            path[1] = "instances"
+            collection = "containers"
+        }
+        let matches = routes.lazy.compactMap { route in route.match(path).map { (route, $0) } }
+        guard let (route, parameters) = matches.first(where: { $0.0.method == method }) else {
+            guard requester.isTrusted else { throw .notAuthorized }
+            throw matches.first == nil
+                ? .notFound("not found") : ServiceError(.notImplemented, "not implemented")
+        }
+        guard requester.access >= route.access else { throw .notAuthorized }
+        return (route, RequestTarget(parameters: parameters, query: query, collection: collection))
     }
 
     private func logFailure(_ request: Request, _ error: any Error) {

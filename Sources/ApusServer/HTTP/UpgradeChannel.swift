@@ -12,7 +12,7 @@ import NIOWebSocket
 typealias WebSocketHandler = @Sendable (WebSocketConnection) async -> Void
 
 /// A connection that speaks HTTP/1.1, or becomes a websocket with its first request.
-struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
+struct UpgradeChannel: ServerChildChannel {
     enum Negotiated: Sendable {
         case webSocket(WebSocketConnection.Channel, WebSocketHandler)
         case http(NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>)
@@ -22,57 +22,71 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
     struct Value: ServerChildChannelValue {
         let negotiated: EventLoopFuture<Negotiated>
         let channel: any Channel
+        let connection: ClientConnection
     }
 
     /// The largest frame a client may send.
     static let maxFrameSize = 4 << 20
 
-    let responder: Responder
-    /// What a request for a websocket leads to.
-    let webSocket: @Sendable (_ target: String) async throws(ServiceError) -> WebSocketHandler
+    /// Answers requests.
+    let router: Router
+    /// Who is trusted.
+    let trust: TrustService
+    /// Who is there over the network.
+    let gate: ConnectionGate
 
+    /// A connection over the unix socket.
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
-            let refusal = NIOLoopBoundBox<ServiceError?>(nil, eventLoop: channel.eventLoop)
-            let upgrader = NIOTypedWebSocketServerUpgrader<Negotiated>(
-                maxFrameSize: Self.maxFrameSize,
-                shouldUpgrade: { channel, head in shouldUpgrade(channel, head.uri, refusal) },
-                upgradePipelineHandler: { channel, _ in
-                    channel.eventLoop.makeCompletedFuture {
-                        let box = try channel.pipeline.syncOperations.handler(type: HandlerBox.self)
-                        let frames = try WebSocketConnection.Channel(
-                            wrappingChannelSynchronously: channel,
-                            configuration: .init(isOutboundHalfClosureEnabled: true))
-                        return .webSocket(frames, box.handler)
-                    }
-                })
-            let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Negotiated>(
-                upgraders: [upgrader],
-                notUpgradingCompletionHandler: { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        let http = try Self.http(channel, logger)
-                        return refusal.value.map { .refused(http, $0) } ?? .http(http)
-                    }
-                })
-            var configuration = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade)
-            configuration.enablePipelining = false
-            // What is no HTTP is answered with 400, and the connection closed.
-            configuration.enableErrorHandling = true
-            configuration.enableResponseHeaderValidation = false
-            configuration.decoderConfiguration.maxHeaderFieldSize = 16 << 10
-            configuration.decoderConfiguration.maxHeaderListSize = 64 << 10
-            configuration.decoderConfiguration.maxHeaderFieldCount = 100
-            let negotiated = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
-                configuration: configuration)
-            try channel.pipeline.syncOperations.addHandler(ProtocolErrorCloser())
-            return Value(negotiated: negotiated, channel: channel)
+            try pipeline(of: channel, ClientConnection(local: channel, trust: trust), logger)
         }
+    }
+
+    /// Sets up a connection, over whatever it comes. On the channel's event loop.
+    func pipeline(of channel: any Channel, _ connection: ClientConnection, _ logger: Logger) throws -> Value {
+        let refusal = NIOLoopBoundBox<ServiceError?>(nil, eventLoop: channel.eventLoop)
+        let upgrader = NIOTypedWebSocketServerUpgrader<Negotiated>(
+            maxFrameSize: Self.maxFrameSize,
+            shouldUpgrade: { channel, head in shouldUpgrade(channel, head.uri, connection, refusal) },
+            upgradePipelineHandler: { channel, _ in
+                channel.eventLoop.makeCompletedFuture {
+                    let box = try channel.pipeline.syncOperations.handler(type: HandlerBox.self)
+                    let frames = try WebSocketConnection.Channel(
+                        wrappingChannelSynchronously: channel,
+                        configuration: .init(isOutboundHalfClosureEnabled: true))
+                    return .webSocket(frames, box.handler)
+                }
+            })
+        let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Negotiated>(
+            upgraders: [upgrader],
+            notUpgradingCompletionHandler: { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let http = try Self.http(channel, logger)
+                    return refusal.value.map { .refused(http, $0) } ?? .http(http)
+                }
+            })
+        var configuration = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade)
+        configuration.enablePipelining = false
+        // What is no HTTP is answered with 400, and the connection closed.
+        configuration.enableErrorHandling = true
+        configuration.enableResponseHeaderValidation = false
+        configuration.decoderConfiguration.maxHeaderFieldSize = 16 << 10
+        configuration.decoderConfiguration.maxHeaderListSize = 64 << 10
+        configuration.decoderConfiguration.maxHeaderFieldCount = 100
+        let negotiated = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
+            configuration: configuration)
+        try channel.pipeline.syncOperations.addHandler(ProtocolErrorCloser())
+        // The first request is there: whoever it is has not just come to hold a connection open.
+        negotiated.whenComplete { _ in connection.allow(nil) }
+        return Value(negotiated: negotiated, channel: channel, connection: connection)
     }
 
     func handle(value: Value, logger: Logger) async {
         do {
             switch try await value.negotiated.get() {
-            case .http(let channel): await handleHTTP(asyncChannel: channel, logger: logger)
+            case .http(let channel):
+                await HTTPConversation(upgrade: self, connection: value.connection)
+                    .handleHTTP(asyncChannel: channel, logger: logger)
             case .refused(let channel, let error): try await refuse(channel, error)
             case .webSocket(let channel, let handler): await WebSocketConnection.run(channel, handler)
             }
@@ -84,11 +98,14 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
 
     /// Asks what the websocket is for; the answer is kept on the channel until the pipeline is rebuilt.
     private func shouldUpgrade(
-        _ channel: any Channel, _ target: String, _ refusal: NIOLoopBoundBox<ServiceError?>
+        _ channel: any Channel, _ target: String, _ connection: ClientConnection,
+        _ refusal: NIOLoopBoundBox<ServiceError?>
     ) -> EventLoopFuture<HTTPHeaders?> {
         channel.eventLoop.makeFutureWithTask { () -> Result<WebSocketHandler, ServiceError> in
             do throws(ServiceError) {
-                return .success(try await webSocket(target))
+                let handler = try await router.webSocket(target, from: Requester(connection))
+                gate.vouch(for: connection)
+                return .success(handler)
             } catch {
                 return .failure(error)
             }
@@ -124,6 +141,44 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
         }
     }
 }
+
+/// The requests and replies of one connection.
+private struct HTTPConversation: HTTPChannelHandler {
+    /// How long a stranger's request may take to come in.
+    static let requestTime: TimeAmount = .seconds(60)
+
+    let upgrade: UpgradeChannel
+    let connection: ClientConnection
+
+    var responder: Responder {
+        { request, writer, _ in
+            let requester = Requester(connection)
+            // One request of a stranger's for each connection: it is counted, and has its time.
+            if !requester.isTrusted {
+                connection.endAfterReply()
+                connection.allow(Self.requestTime)
+            }
+            var response = await ClientConnection.$current.withValue(connection) {
+                await upgrade.router.respond(to: request, from: requester)
+            }
+            connection.allow(nil)
+            if connection.endsAfterReply { response.headers[.connection] = "close" }
+            try await writer.write(response: response.head, body: response.body)
+            if response.headers[.connection] == "close" { throw CloseConnection() }
+        }
+    }
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<UpgradeChannel.Value> {
+        upgrade.setup(channel: channel, logger: logger)
+    }
+
+    func handle(value: UpgradeChannel.Value, logger: Logger) async {
+        await upgrade.handle(value: value, logger: logger)
+    }
+}
+
+/// Ends a connection after its reply.
+private struct CloseConnection: Error {}
 
 /// Carries what a websocket will do from the decision to upgrade to the upgraded pipeline.
 private final class HandlerBox: ChannelInboundHandler, Sendable {

@@ -9,7 +9,10 @@ struct EventRoutes {
 
     var routes: [Route] {
         [
-            Route(.get, "/1.0/events", "Events as they happen, over a websocket") { _ in
+            Route(
+                .get, "/1.0/events", "Events as they happen, over a websocket",
+                webSocket: { target, _ throws(ServiceError) in try webSocket(types: target.query["type"]) }
+            ) { _ in
                 throw ServiceError.badRequest(
                     "This is a websocket; connect with an upgrade request and a type of operation, lifecycle or logging"
                 )
@@ -18,7 +21,7 @@ struct EventRoutes {
     }
 
     /// What a request for events leads to. Without a type, operations and logging come, as in LXD, and lifecycle.
-    func webSocket(types: String?) throws(ServiceError) -> WebSocketHandler {
+    private func webSocket(types: String?) throws(ServiceError) -> WebSocketHandler {
         let names = (types ?? "").split(separator: ",").map(String.init)
         let kinds = names.compactMap { EventHub.Kind(rawValue: $0) }
         guard kinds.count == names.count else {

@@ -12,8 +12,11 @@ struct ImageRoutes {
 
     var routes: [Route] {
         [
-            Route(.get, "/1.0/images", "All images; with `apus_server` those that an image server offers") {
-                request in
+            Route(
+                .get, "/1.0/images",
+                "All images, to strangers the public ones; with `apus_server` those that an image server offers",
+                access: .anyone
+            ) { request in
                 let list = try await list(request)
                 guard request.recursion == 0 else { return try Reply.sync(list) }
                 return try Reply.sync(list.map { "/1.0/images/\($0.fingerprint)" })
@@ -31,8 +34,14 @@ struct ImageRoutes {
                 try await images.createAlias(alias)
                 return try Reply.created("/1.0/images/aliases/\(alias.name)")
             },
-            Route(.get, "/1.0/images/aliases/{name*}", "An alias") { request in
+            Route(
+                .get, "/1.0/images/aliases/{name*}", "An alias; to strangers that of a public image",
+                access: .anyone
+            ) { request in
                 let name = try request.path("name")
+                guard request.requester.isTrusted else {
+                    return try Reply.sync(await images.publicAlias(name))
+                }
                 return try Reply.sync(try await images.alias(name), etag: try await images.aliasTag(name))
             },
             Route(.put, "/1.0/images/aliases/{name*}", "Point an alias elsewhere") { request in
@@ -50,8 +59,15 @@ struct ImageRoutes {
                 try await images.deleteAlias(try request.path("name"))
                 return try Reply.done()
             },
-            Route(.get, "/1.0/images/{fingerprint}", "An image") { request in
+            Route(
+                .get, "/1.0/images/{fingerprint}",
+                "An image; to strangers one that is public, or with its `secret`", access: .anyone
+            ) { request in
                 let fingerprint = try request.path("fingerprint")
+                guard request.requester.isTrusted else {
+                    return try Reply.sync(
+                        try await images.get(fingerprint, secret: request.query["secret"] ?? ""))
+                }
                 return try Reply.sync(
                     try await images.get(fingerprint), etag: try await images.etag(fingerprint))
             },
@@ -70,11 +86,21 @@ struct ImageRoutes {
             Route(.post, "/1.0/images/{fingerprint}/refresh", "Fetch an image's newest version") { request in
                 try Reply.operation(try await images.refresh(try request.path("fingerprint")))
             },
+            Route(
+                .post, "/1.0/images/{fingerprint}/secret",
+                "Make a secret with which a stranger can download an image once"
+            ) { request in
+                try Reply.operation(try await images.makeSecret(try request.path("fingerprint")))
+            },
             Route(.delete, "/1.0/images/{fingerprint}", "Delete an image") { request in
                 try Reply.operation(try await images.delete(try request.path("fingerprint")))
             },
-            Route(.get, "/1.0/images/{fingerprint}/export", "Download an image's file or files") { request in
-                let files = try await images.files(try request.path("fingerprint")).map { file in
+            Route(
+                .get, "/1.0/images/{fingerprint}/export",
+                "Download an image's file or files; strangers a public one, or with its `secret`",
+                access: .anyone
+            ) { request in
+                let files = try await files(request).map { file in
                     (file.path, file.name.filter { $0.isASCII && !"\"\\\r\n".contains($0) })
                 }
                 if files.count == 2 {
@@ -91,8 +117,17 @@ struct ImageRoutes {
         ]
     }
 
+    private func files(_ request: APIRequest) async throws -> [(path: String, name: String)] {
+        let fingerprint = try request.path("fingerprint")
+        guard request.requester.isTrusted else {
+            return try await images.files(fingerprint, secret: request.query["secret"] ?? "")
+        }
+        return try await images.files(fingerprint)
+    }
+
     /// The images of the store, or those of a server.
     private func list(_ request: APIRequest) async throws -> [Image] {
+        guard request.requester.isTrusted else { return await images.publicImages() }
         guard let server = request.query["apus_server"] else { return await images.list() }
         let certificate = request.header(ImageHeader.certificate)?.removingPercentEncoding ?? ""
         return try await images.remoteImages(server, certificate: certificate)

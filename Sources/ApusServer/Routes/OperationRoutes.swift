@@ -30,8 +30,11 @@ struct OperationRoutes {
                     try await operations.wait(
                         try request.path("id"), timeout: seconds < 0 ? nil : .seconds(min(seconds, 86_400))))
             },
-            Route(.get, "/1.0/operations/{id}/websocket", "Connect one of an operation's websockets") {
-                request in
+            Route(
+                .get, "/1.0/operations/{id}/websocket", "Connect one of an operation's websockets",
+                access: .anyone, webSocket: webSocket
+            ) { request in
+                guard request.requester.isTrusted else { throw ServiceError.notAuthorized }
                 _ = try operations.sockets(try request.path("id"))
                 throw ServiceError.badRequest(
                     "This is a websocket; connect with an upgrade request and its secret")
@@ -39,10 +42,17 @@ struct OperationRoutes {
         ]
     }
 
-    /// What a request for a websocket of an operation leads to.
-    func webSocket(_ id: String, secret: String) throws(ServiceError) -> WebSocketHandler {
-        let sockets = try operations.sockets(id)
-        let name = try sockets.claim(secret: secret)
-        return { connection in await sockets.run(name, connection) }
+    /// What a request for a websocket of an operation leads to. Its secret is what opens it, for strangers too: another
+    /// daemon need not be a client of this one.
+    private func webSocket(
+        _ target: RequestTarget, _ requester: Requester
+    ) throws(ServiceError) -> WebSocketHandler {
+        do throws(ServiceError) {
+            let sockets = try operations.sockets(try target.path("id"))
+            let name = try sockets.claim(secret: target.query["secret"] ?? "")
+            return { connection in await sockets.run(name, connection) }
+        } catch {
+            throw requester.isTrusted ? error : .notAuthorized
+        }
     }
 }

@@ -9,9 +9,15 @@ struct ServerRoutes {
 
     var routes: [Route] {
         [
-            Route(.get, "/", "Versions of the API") { _ in try Reply.sync(["/1.0"]) },
-            Route(.get, "/1.0", "The daemon: its keys, extensions and environment") { _ in
-                try Reply.sync(daemon.info.server(), etag: try daemon.info.etag())
+            Route(.get, "/", "Versions of the API", access: .anyone) { _ in try Reply.sync(["/1.0"]) },
+            Route(
+                .get, "/1.0", "The daemon: its keys, extensions and environment; less to strangers",
+                access: .anyone
+            ) { request in
+                guard request.requester.isTrusted else {
+                    return try Reply.sync(daemon.info.untrustedServer())
+                }
+                return try Reply.sync(daemon.info.server(), etag: try daemon.info.etag())
             },
             Route(.put, "/1.0", "Replace the daemon's keys") { request in
                 try await update(request, merge: false)
@@ -19,13 +25,18 @@ struct ServerRoutes {
             Route(.patch, "/1.0", "Change some of the daemon's keys") { request in
                 try await update(request, merge: true)
             },
-            Route(.get, "/internal/ready", "Answers when the daemon has found its containers again") { _ in
+            Route(
+                .get, "/internal/ready", "Answers when the daemon has found its containers again",
+                access: .local
+            ) { _ in
                 guard await daemon.waitUntilReady() else {
                     throw ServiceError(.unavailable, "The daemon is still starting")
                 }
                 return try Reply.done()
             },
-            Route(.put, "/internal/shutdown", "Stop all containers cleanly, then the daemon") { _ in
+            Route(
+                .put, "/internal/shutdown", "Stop all containers cleanly, then the daemon", access: .local
+            ) { _ in
                 daemon.askForShutdown()
                 return try Reply.done()
             },

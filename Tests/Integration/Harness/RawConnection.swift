@@ -33,6 +33,25 @@ final class RawConnection {
         }
     }
 
+    /// A connection to a port of the loopback interface.
+    init(port: Int) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard result == 0 else {
+            let reason = errno
+            close(descriptor)
+            throw Trouble("cannot connect to port \(port): \(String(cString: strerror(reason)))")
+        }
+    }
+
     deinit { close(descriptor) }
 
     /// Sends bytes; a peer that has closed is no error here.
