@@ -62,9 +62,10 @@ public struct DirDriver: StorageDriver {
         )
     }
 
-    /// Removes the pool with everything in it.
+    /// Removes the pool with everything in it. One that is marked as shared stays as it is: other hosts have it.
     public func deletePool() async throws {
         await reaper.settle()
+        if SharedPool.isMarked(poolPath) { return }
         try await blocking("delete storage pool \(poolPath)") {
             try removeRooms()
             if rmdir(poolPath) != 0 && errno != ENOENT { throw FileFailure("remove", poolPath, errno) }
@@ -258,9 +259,10 @@ public struct DirDriver: StorageDriver {
             inodes: UInt64(figures.f_files), availableInodes: UInt64(figures.f_favail))
     }
 
-    /// Empties the staging room.
+    /// Empties the staging room; not that of a shared pool, where other hosts may be at work.
     public func removeLeftovers() async throws -> [String] {
-        try await blocking("clean up storage pool \(poolPath)") {
+        if SharedPool.isMarked(poolPath) { return [] }
+        return try await blocking("clean up storage pool \(poolPath)") {
             let staging = "\(poolPath)/staging"
             guard Files.isDirectory(staging) else { return [] }
             let names = try Files.names(in: staging).sorted()

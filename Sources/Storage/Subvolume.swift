@@ -94,6 +94,13 @@ enum Subvolume {
         }
     }
 
+    /// Whether there are others in one; a directory that is none has none.
+    static func hasNested(_ path: String) throws -> Bool {
+        let directory = try open(path)
+        guard cstorage_is_subvolume(directory.rawValue) == 1 else { return false }
+        return try !children(of: directory, path).isEmpty
+    }
+
     /// Makes one read only, or writable.
     static func setReadOnly(_ path: String, _ readOnly: Bool) throws {
         let subvolume = try open(path)

@@ -8,7 +8,9 @@ final class SourceDirectory: Sendable {
     let stat: FileStat
 
     init(root: Int32, _ stat: FileStat) throws {
-        descriptor = try posix(fcntl(root, F_DUPFD_CLOEXEC, 3), "open", "the volume")
+        // Opened anew: a copy would go on reading where the other has ended.
+        descriptor = try posix(
+            openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open", "the volume")
         path = .root
         self.stat = stat
     }

@@ -163,43 +163,6 @@ struct BtrfsTests {
         }
     }
 
-    @Test("A volume comes out of a stream as it went in; a later one as what has changed") func streams()
-        async throws
-    {
-        try await Btrfs.with { driver in
-            func snapshot(_ name: String) async throws -> Volume {
-                try await driver.beginSnapshot(of: "c1", named: name).finish()
-                return .snapshot(container: "c1", name: name)
-            }
-            func pass(_ volume: Volume, since parent: Volume?, as other: Volume) async throws -> Int {
-                let file = try FileDescriptor.memory(named: "stream")
-                try await driver.send(volume, since: parent, to: file)
-                let size = Int(lseek(file.rawValue, 0, SEEK_END))
-                lseek(file.rawValue, 0, SEEK_SET)
-                try await driver.receive(other, from: file)
-                return size
-            }
-            let root = driver.rootfs(of: .container("c1"))
-            let whole = try await pass(.container("c1"), since: nil, as: .container("c2"))
-            #expect(try TreeText.describe(root) == TreeText.describe(driver.rootfs(of: .container("c2"))))
-            let first = try await snapshot("s1")
-            try Files.write(root + "/etc/passwd", "changed")
-            let second = try await snapshot("s2")
-            let part = try await pass(second, since: first, as: .snapshot(container: "c2", name: "s2"))
-            #expect(part < whole / 4)
-            let received = driver.rootfs(of: .snapshot(container: "c2", name: "s2"))
-            #expect(try TreeText.describe(root) == TreeText.describe(received))
-            let nonsense = try FileDescriptor.memory(named: "stream")
-            try nonsense.write("nonsense")
-            lseek(nonsense.rawValue, 0, SEEK_SET)
-            await #expect(throws: StorageError.self) {
-                try await driver.receive(.container("c3"), from: nonsense)
-            }
-            await driver.settle()
-            #expect(try Files.names(in: driver.poolPath + "/staging").isEmpty)
-        }
-    }
-
     @Test("A path on btrfs is a pool; one that is not, or not empty, is refused") func paths() async throws {
         try await Btrfs.with { driver in
             let path = driver.poolPath + "/custom/inner"

@@ -45,11 +45,13 @@ extension TestPool {
     /// Both ends in one pool: `c1` becomes `c2`.
     func transfer(
         running: Bool = true, to sink: (any StorageDriver)? = nil, volume: Volume = .container("c2"),
-        base: Volume? = nil, refreshes: Bool = false, processes: [Int32] = [getpid()]
+        base: Volume? = nil, refreshes: Bool = false, processes: [Int32] = [getpid()],
+        watches: Bool = true
     ) async throws -> TransferPair {
         var options = TransferOptions(TransferChoice(.tree))
         options.base = base
         options.refreshes = refreshes
+        options.watches = watches
         let source: VolumeSource =
             running
             ? VolumeSource(running: .container("c1")) { processes } : VolumeSource(.container("c1"))

@@ -11,8 +11,15 @@ struct TransferTests {
     private func expectExact(
         rounds: [@Sendable (String) throws -> Void], fill: (String) throws -> Void = OddTree.make
     ) async throws {
+        // As the kernel tells, and where it cannot: by looking at every file.
+        for watches in [true, false] { try await expectExact(rounds: rounds, fill: fill, watches: watches) }
+    }
+
+    private func expectExact(
+        rounds: [@Sendable (String) throws -> Void], fill: (String) throws -> Void, watches: Bool
+    ) async throws {
         try await TestPool.with(fill: fill) { pool in
-            let pair = try await pool.transfer()
+            let pair = try await pool.transfer(watches: watches)
             try await pair.pass(.first)
             for change in rounds {
                 try change(pool.root("c1"))

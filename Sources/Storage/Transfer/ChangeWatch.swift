@@ -42,8 +42,10 @@ final class ChangeWatch: @unchecked Sendable {
     private var reading: Task<Void, Never>?
 
     /// Watches the file system of a volume; nil where that cannot be done (a network's file system, an old kernel).
-    init?(root: Int32) {
-        let descriptor = cstorage_watch(root)
+    /// `places`: directories of it, one of which will do.
+    init?(root: Int32, of places: [Int32]) {
+        var descriptor: Int32 = -1
+        for place in places where descriptor < 0 { descriptor = cstorage_watch(place) }
         guard descriptor >= 0, let path = Self.path(of: root) else {
             if descriptor >= 0 { close(descriptor) }
             return nil

@@ -14,7 +14,8 @@ struct TableWalk {
         -> [ChangeWatch.Change]
     {
         var walk = TableWalk(root: root, isLive: isLive)
-        var jobs = [(root, table)]
+        let top = try SourceDirectory(root: root.descriptor, FileStat.of(root.descriptor, "the volume"))
+        var jobs = [(top, table)]
         while let (directory, table) = jobs.popLast() { jobs += try walk.look(directory, table) }
         return walk.found
     }

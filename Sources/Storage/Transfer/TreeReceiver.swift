@@ -9,13 +9,14 @@ final class TreeReceiver: VolumeReceiver, @unchecked Sendable {
     private let pool: any StorageDriver
     private let progress: TransferProgress.Callback
     private var before = TransferProgress()
-    private var isFirst = true
+    private var isFirst: Bool
 
     init(
-        _ volume: Volume, in place: any ReceivingPlace, of pool: any StorageDriver,
+        _ volume: Volume, in place: any ReceivingPlace, of pool: any StorageDriver, isFirst: Bool = true,
         progress: @escaping TransferProgress.Callback
     ) {
         self.volume = volume
+        self.isFirst = isFirst
         self.place = place
         self.pool = pool
         self.progress = progress

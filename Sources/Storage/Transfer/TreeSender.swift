@@ -19,19 +19,25 @@ final class TreeSender: VolumeSender, @unchecked Sendable {
 
     /// Begins to watch the volume if a container runs in it.
     init(
-        _ source: VolumeSource, directory: String, pool: String, watches: Bool = true,
-        progress: @escaping TransferProgress.Callback
+        _ source: VolumeSource, directory: String, pool: String, _ options: TransferOptions
     ) throws {
         volume = source.volume
         action = "cannot send \(source.volume)"
         self.pool = pool
         self.source = source
-        self.progress = progress
+        progress = options.progress
         let descriptor = try TreeCopier.open(directory)
         defer { close(descriptor) }
         root = try SourceDirectory(root: descriptor, FileStat.of(descriptor, directory))
         sent = SentFiles(root: root.descriptor)
-        watch = source.isRunning && watches ? ChangeWatch(root: root.descriptor) : nil
+        guard source.isRunning, options.watches else {
+            watch = nil
+            return
+        }
+        // btrfs wants the directory in which its file system begins, not one of a subvolume.
+        let pool = try TreeCopier.open(pool)
+        defer { close(pool) }
+        watch = ChangeWatch(root: root.descriptor, of: [root.descriptor, pool])
     }
 
     deinit { watch?.end() }
@@ -45,6 +51,17 @@ final class TreeSender: VolumeSender, @unchecked Sendable {
     }
 
     func end() async { watch?.end() }
+
+    /// Whether there are more passes than the first.
+    var isRunning: Bool { source.isRunning }
+
+    /// Goes on from a first pass that was made in another way, of the tree at `path`.
+    func adopt(_ path: String) throws {
+        let tree = try TreeCopier.open(path)
+        defer { close(tree) }
+        try TableScan.fill(table, from: tree)
+        sent.isLater = true
+    }
 
     private func send(_ pass: TransferPass, through socket: Int32) throws -> PassReport {
         let clock = ContinuousClock()
@@ -68,7 +85,8 @@ final class TreeSender: VolumeSender, @unchecked Sendable {
         let base = try writer.readIndex()
         if isLive { sent.watched = Set(openFiles().keys) }
         try TreeScan(writer: writer, isLive: isLive, sent: sent).run(
-            root, table: source.isRunning ? table : nil, base: base)
+            SourceDirectory(root: root.descriptor, FileStat.of(root.descriptor, "the volume")),
+            table: source.isRunning ? table : nil, base: base)
         sent.isLater = true
     }
 
