@@ -1,6 +1,7 @@
 import CStorage
 import Glibc
 import LinuxSystem
+import Synchronization
 
 /// What has changed in the entries of one directory since it was asked last.
 struct ChangedDirectory {
@@ -38,7 +39,7 @@ final class ChangeWatch: @unchecked Sendable {
     private let lock = Lock()
     private var strangers: Set<Handle> = []
     private var changes: [Handle: ChangedDirectory] = [:]
-    private var hasOverflown = false
+    private let hasOverflown = Atomic(false)
     private var reading: Task<Void, Never>?
 
     /// Watches the file system of a volume; nil where that cannot be done (a network's file system, an old kernel).
@@ -76,31 +77,30 @@ final class ChangeWatch: @unchecked Sendable {
         collect()
         let taken = lock.with {
             defer { changes = [:] }
-            return hasOverflown ? nil : changes
+            return changes
         }
-        guard let taken else {
-            lock.with { hasOverflown = false }
-            return nil
-        }
-        return taken.compactMap { handle, directory in
+        let told = taken.compactMap { handle, directory -> Change? in
             guard let place = open(handle), let path = pathBelowRoot(place) else { return nil }
-            return Change(directory: place, path: path, names: directory.names)
+            // Opened again when its turn comes: there may be more directories than descriptors.
+            return Change(path: path, names: directory.names) { self.open(handle) }
         }
+        return hasOverflown.exchange(false, ordering: .acquiringAndReleasing) ? nil : told
     }
 
     /// A directory of the volume in which something has changed.
     struct Change {
-        let directory: FileDescriptor
         /// Its path below the volume's root, now.
         let path: FileName
         let names: [FileName: EntryChange]
+        /// Opens it; nil if it is gone.
+        let open: () throws -> FileDescriptor?
     }
 
     private func collect() {
         lock.with {
             while watch.isOpen {
                 let filled = cstorage_watch_read(watch.rawValue, buffer.baseAddress, buffer.count)
-                if filled < 0 { hasOverflown = true }
+                if filled < 0 { hasOverflown.store(true, ordering: .releasing) }
                 if filled <= 0 { return }
                 note(filled)
             }
@@ -114,7 +114,9 @@ final class ChangeWatch: @unchecked Sendable {
             let next = cstorage_watch_next(buffer.baseAddress, filled, offset, &change, &handle, &name)
             if next == 0 { return }
             offset = next
-            if change & cstorage_change_overflow.rawValue != 0 { hasOverflown = true }
+            if change & cstorage_change_overflow.rawValue != 0 {
+                hasOverflown.store(true, ordering: .releasing)
+            }
             guard handle.size > 0, let name, let bytes = handle.bytes else { continue }
             let key = Handle(
                 type: handle.type,
@@ -140,7 +142,10 @@ final class ChangeWatch: @unchecked Sendable {
                 bytes: bytes.baseAddress, size: UInt32(bytes.count), type: handle.type)
             return cstorage_open_directory(root, &room)
         }
-        return descriptor < 0 ? nil : FileDescriptor(owning: descriptor)
+        if descriptor >= 0 { return FileDescriptor(owning: descriptor) }
+        // Whatever else it is, it does not say that the directory has been removed.
+        if descriptor != -ESTALE && descriptor != -ENOENT { hasOverflown.store(true, ordering: .releasing) }
+        return nil
     }
 
     /// The path of a directory below the root; nil if it lies elsewhere, or has been removed.
@@ -148,7 +153,7 @@ final class ChangeWatch: @unchecked Sendable {
         guard let status = try? directory.status(), status.st_nlink > 0 else { return nil }
         guard let path = Self.path(of: directory.rawValue) else {
             // Too long for the kernel to write: it may be one of ours.
-            hasOverflown = true
+            hasOverflown.store(true, ordering: .releasing)
             return nil
         }
         guard path.starts(with: rootPath) else { return nil }

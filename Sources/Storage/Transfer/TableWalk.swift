@@ -65,10 +65,12 @@ struct TableWalk {
         table.become(next)
         table.stat = stat
         if !names.isEmpty {
-            let copy = try posix(fcntl(directory.descriptor, F_DUPFD_CLOEXEC, 3), "open", directory.path.text)
+            let (root, path) = (root, directory.path)
             found.append(
-                ChangeWatch.Change(
-                    directory: FileDescriptor(owning: copy), path: directory.path, names: names))
+                ChangeWatch.Change(path: path, names: names) {
+                    guard let place = try? SourceDirectory(below: root, path) else { return nil }
+                    return FileDescriptor(owning: fcntl(place.descriptor, F_DUPFD_CLOEXEC, 3))
+                })
         }
         return below
     }

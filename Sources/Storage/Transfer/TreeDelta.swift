@@ -48,12 +48,13 @@ final class TreeDelta {
     // MARK: Directories
 
     private func send(_ change: ChangeWatch.Change) throws {
-        let stat: FileStat
-        let directory: SourceDirectory
-        do {
-            stat = try FileStat.of(change.directory.rawValue, change.path.text)
-            directory = try SourceDirectory(duplicating: change.directory.rawValue, change.path, stat)
-        } catch let error as FileFailure where isLive && error.errno == ENOENT { return }
+        guard let opened = try change.open() else {
+            if isLive { return }
+            throw StorageError(
+                .unstable, "\(change.path.text) vanished while its volume should stand still")
+        }
+        let stat = try FileStat.of(opened.rawValue, change.path.text)
+        let directory = try SourceDirectory(duplicating: opened.rawValue, change.path, stat)
         guard stat.mount == root.stat.mount else { return }
         try writer.enter(change.path)
         var hasNewTimes = false
