@@ -69,6 +69,13 @@ enum PoolDrivers {
             }
             pool.config["volatile.initial_source"] = given
         }
+        if ConfigValues.isTrue(pool.config, "shared") {
+            guard pool.driver == "dir", given != nil else {
+                throw ServiceError.badRequest(
+                    "Only a pool of driver dir with a \"source\" can be \"shared\": a directory on a file system that all hosts mount"
+                )
+            }
+        }
         if pool.driver == "dir" {
             for key in ["size", "btrfs.mount_options"] where pool.config[key] != nil {
                 throw ServiceError.badRequest("A storage pool of driver dir has no \"\(key)\"")

@@ -90,6 +90,9 @@ public final class PoolService: Sendable {
         let driver = try PoolDrivers.make(pool, in: context.directory)
         try await ServiceError.ofStorage { try await driver.createPool() }
         do {
+            if ConfigValues.isTrue(pool.config, "shared") {
+                try await ServiceError.ofStorage { _ = try SharedPool.mark(driver.poolPath) }
+            }
             try context.store.save(pool)
         } catch {
             try? await driver.deletePool()
@@ -118,7 +121,7 @@ public final class PoolService: Sendable {
         var pool = try get(name)
         try ETag.check(ifMatch, against: try etag(name))
         let config = put.config.filter { !$0.value.isEmpty }
-        for key in ["source", "volatile.initial_source"] {
+        for key in ["shared", "source", "volatile.initial_source"] {
             guard config[key] == pool.config[key] || (config[key] == nil && key != "source") else {
                 throw ServiceError.badRequest("\"\(key)\" of a storage pool cannot be changed")
             }
@@ -138,7 +141,7 @@ public final class PoolService: Sendable {
             throw ServiceError.badRequest("A storage pool of driver dir has no \"btrfs.mount_options\"")
         }
         pool.config = own
-        for key in ["source", "volatile.initial_source"] { pool.config[key] = old[key] }
+        for key in ["shared", "source", "volatile.initial_source"] { pool.config[key] = old[key] }
         pool.description = put.description
         pool.status = "Created"
         try context.store.save(pool)

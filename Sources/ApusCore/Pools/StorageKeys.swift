@@ -6,6 +6,10 @@ public enum StorageKeys {
             "btrfs.mount_options", .text, default: "user_subvol_rm_allowed", live: false,
             "btrfs: options its file or device is mounted with, from the next time on"),
         ConfigKey(
+            "shared", .bool, default: "false", live: false,
+            "dir: its source lies on a file system that other hosts mount as well: between them no files are sent. Cannot be changed"
+        ),
+        ConfigKey(
             "size", .size, default: "a fifth of what is free, 5 to 30 GiB", live: true,
             "btrfs with a file of its own: how large the file can become; it can be made larger, not smaller"),
         ConfigKey(
