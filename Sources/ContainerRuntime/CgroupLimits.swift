@@ -4,16 +4,14 @@ import LinuxSystem
 extension ContainerCgroup {
     /// Sets the limits; those that are nil are lifted. May be called again while the container runs.
     /// Throws where the host has no controller for a limit that is asked for.
-    public func applyLimits(_ limits: ResourceLimits) throws {
-        try applyCPUs(limits)
-        try applyCPUTime(limits)
-        try applyMemory(limits)
-        if let pids = directory("pids") {
-            try Files.poke(pids.path + "/pids.max", limits.processes.map(String.init) ?? "max")
-        } else if limits.processes != nil {
-            throw missing("pids", "number of processes")
-        }
-        try applyDiskPriority(limits)
+    /// - Parameter isFresh: the cgroups have just been made, and nobody has set anything: only limits there are get
+    ///   written. A start waits for each file.
+    public func applyLimits(_ limits: ResourceLimits, isFresh: Bool = false) throws {
+        if !isFresh || limits.cpus != nil { try applyCPUs(limits) }
+        if !isFresh || limits.cpuQuota != nil || limits.cpuShare != nil { try applyCPUTime(limits) }
+        try applyMemory(limits, isFresh: isFresh)
+        if !isFresh || limits.processes != nil { try applyProcesses(limits) }
+        try applyDiskPriority(limits, isFresh: isFresh)
     }
 
     private func directory(_ controller: String) -> (path: String, isV2: Bool)? {
@@ -66,19 +64,28 @@ extension ContainerCgroup {
         }
     }
 
-    private func applyMemory(_ limits: ResourceLimits) throws {
+    private func applyProcesses(_ limits: ResourceLimits) throws {
+        guard let pids = directory("pids") else {
+            if limits.processes != nil { throw missing("pids", "number of processes") }
+            return
+        }
+        try Files.poke(pids.path + "/pids.max", limits.processes.map(String.init) ?? "max")
+    }
+
+    private func applyMemory(_ limits: ResourceLimits, isFresh: Bool) throws {
         guard let memory = directory("memory") else {
             if limits.memory != nil { throw missing("memory", "memory") }
             return
+        }
+        if isFresh, limits.memory == nil {
+            return try applySwap(limits, memory)
         }
         let amount = limits.memory.map(String.init)
         let (hard, soft) = limits.memoryIsSoft ? (nil, amount) : (amount, nil)
         if memory.isV2 {
             try Files.poke(memory.path + "/memory.max", hard ?? "max")
             try Files.poke(memory.path + "/memory.high", soft ?? "max")
-            if Files.exists(memory.path + "/memory.swap.max") {
-                try Files.poke(memory.path + "/memory.swap.max", limits.swap ? "max" : "0")
-            }
+            try applySwap(limits, memory)
         } else {
             let both = memory.path + "/memory.memsw.limit_in_bytes"
             // The limit of memory and swap together may never be below that of memory.
@@ -94,24 +101,35 @@ extension ContainerCgroup {
                         + "cannot take that away while it runs. End some of its processes, or restart it")
             }
             try Files.poke(memory.path + "/memory.soft_limit_in_bytes", soft ?? "-1")
-            // 60 is what the kernel begins with.
-            let swappiness = limits.swap ? 60 - min(max(limits.swapPriority ?? 0, 0), 10) : 0
-            try Files.poke(memory.path + "/memory.swappiness", "\(swappiness)")
+            try applySwap(limits, memory)
             if !limits.swap, let hard, Files.exists(both) { try Files.poke(both, hard) }
         }
     }
 
-    private func applyDiskPriority(_ limits: ResourceLimits) throws {
+    /// Whether memory is swapped out, and how readily. A v1 cgroup begins with what the one above has.
+    private func applySwap(_ limits: ResourceLimits, _ memory: (path: String, isV2: Bool)) throws {
+        if memory.isV2 {
+            guard Files.exists(memory.path + "/memory.swap.max") else { return }
+            try Files.poke(memory.path + "/memory.swap.max", limits.swap ? "max" : "0")
+        } else {
+            // 60 is what the kernel begins with.
+            let swappiness = limits.swap ? 60 - min(max(limits.swapPriority ?? 0, 0), 10) : 0
+            try Files.poke(memory.path + "/memory.swappiness", "\(swappiness)")
+        }
+    }
+
+    private func applyDiskPriority(_ limits: ResourceLimits, isFresh: Bool) throws {
         let weight = max(10, min(max(limits.diskPriority ?? 5, 0), 10) * 100)
+        // The last is what the kernel begins with.
         let candidates = [
-            ("io", "io.weight"), ("io", "io.bfq.weight"), ("blkio", "blkio.bfq.weight"),
-            ("blkio", "blkio.weight"),
+            ("io", "io.weight", 100), ("io", "io.bfq.weight", 100), ("blkio", "blkio.bfq.weight", 100),
+            ("blkio", "blkio.weight", 500),
         ]
-        for (controller, file) in candidates {
+        for (controller, file, usual) in candidates {
             guard let each = directory(controller), Files.exists(each.path + "/" + file) else { continue }
             // A weight that nobody asked for is put back, where it was ever set.
             let value = limits.diskPriority == nil && file.hasPrefix("io") ? 100 : weight
-            try Files.poke(each.path + "/" + file, "\(value)")
+            if !(isFresh && value == usual) { try Files.poke(each.path + "/" + file, "\(value)") }
             return
         }
         if limits.diskPriority != nil { throw missing("io", "disk priority") }

@@ -21,7 +21,7 @@ public struct ContainerStart {
         try withSyncRollback(onUndoFailure: { RuntimeLog.write("while undoing: \($0)") }) { rollback in
             rollback.add { try cgroup.removeSoon() }
             try cgroup.create(owner: spec.idmap)
-            try cgroup.applyLimits(spec.limits)
+            try cgroup.applyLimits(spec.limits, isFresh: true)
             rollback.add { try Mount.unmountAll(below: spec.rootMount) }
             try RootFileSystem.mount(spec)
             let seccomp = try SeccompProfile(spec).program()

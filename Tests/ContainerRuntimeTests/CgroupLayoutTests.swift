@@ -137,6 +137,51 @@ struct CgroupLayoutTests {
         #expect(cgroup.statistics().processes == 3)
     }
 
+    @Test(
+        "In cgroups that have just been made only limits there are get written, and swappiness, which v1 inherits"
+    )
+    func limitsOfFreshGroups() throws {
+        let host = try FakeHost()
+        func hierarchy(_ controller: String) -> CgroupHierarchy {
+            CgroupHierarchy(path: host.root + "/" + controller, controllers: [controller], isV2: false)
+        }
+        try host.add("/cpuset", ["cpuset.cpus": "0-7\n"])
+        try host.add("/cpuset/a/c1.1", ["cpuset.cpus": "0-7"])
+        try host.add("/cpu/a/c1.1", ["cpu.cfs_quota_us": "as made", "cpu.shares": "as made"])
+        try host.add(
+            "/memory/a/c1.1",
+            [
+                "memory.limit_in_bytes": "as made", "memory.soft_limit_in_bytes": "as made",
+                "memory.swappiness": "",
+            ])
+        try host.add("/pids/a/c1.1", ["pids.max": "as made"])
+        try host.add("/blkio/a/c1.1", ["blkio.weight": "as made"])
+        let layout = CgroupLayout(
+            hierarchies: ["cpuset", "cpu", "memory", "pids", "blkio"].map(hierarchy))
+        let cgroup = ContainerCgroup(layout: layout, name: "a/c1.1")
+        try cgroup.applyLimits(ResourceLimits(), isFresh: true)
+        for file in [
+            "/cpu/a/c1.1/cpu.cfs_quota_us", "/cpu/a/c1.1/cpu.shares", "/memory/a/c1.1/memory.limit_in_bytes",
+            "/memory/a/c1.1/memory.soft_limit_in_bytes", "/pids/a/c1.1/pids.max",
+            "/blkio/a/c1.1/blkio.weight",
+        ] {
+            #expect(try host.text(file) == "as made")
+        }
+        #expect(try host.text("/memory/a/c1.1/memory.swappiness") == "60")
+        var limits = ResourceLimits()
+        limits.cpus = "2"
+        limits.cpuShare = 50
+        limits.processes = 9
+        limits.memory = 4096
+        limits.diskPriority = 10
+        try cgroup.applyLimits(limits, isFresh: true)
+        #expect(try host.text("/cpuset/a/c1.1/cpuset.cpus").hasPrefix("2"))
+        #expect(try host.text("/cpu/a/c1.1/cpu.shares").hasPrefix("512"))
+        #expect(try host.text("/memory/a/c1.1/memory.limit_in_bytes").hasPrefix("4096"))
+        #expect(try host.text("/pids/a/c1.1/pids.max").hasPrefix("9"))
+        #expect(try host.text("/blkio/a/c1.1/blkio.weight").hasPrefix("1000"))
+    }
+
     @Test("A limit without a controller for it is an error that says so; no limit is fine")
     func missingController() throws {
         let host = try FakeHost()
