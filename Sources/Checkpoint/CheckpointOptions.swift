@@ -10,7 +10,7 @@ public struct CheckpointOptions: Sendable {
     public var verboseLog: Bool
     /// How often a dump is tried again when something passing was in the way.
     public var attempts: Int
-    /// May change settings of the host for the time of the dump (`rcu_expedited`), which shortens it.
+    /// May change settings of the host for the time of the dump (see `HostTuning`), which shortens it.
     public var mayTuneHost: Bool
 
     /// Makes options.

@@ -48,8 +48,8 @@ struct DumpAttempt: Sendable {
         try CheckpointStore.make(directory)
         let frozen = FrozenWork()
         let hasher = ending.handOver == nil ? MemoryHasher(directory: directory) : nil
-        let tuning = options.mayTuneHost ? HostTuning.expediteRCU() : nil
-        defer { tuning?.undo() }
+        let tuning = options.mayTuneHost ? HostTuning.forDump() : []
+        defer { tuning.undo() }
         let fence = HandOverFence(try plan.subject.outerCgroup())
         let guardian = CRIUGuard(initPID: plan.subject.initPID) { try fence.setFrozenBlocking($0) }
         let initProcess = try ProcessDescriptor(pid: plan.subject.initPID)
@@ -62,16 +62,16 @@ struct DumpAttempt: Sendable {
                 case .networkUnlock: if !fence.isUp { try pass(true) }
                 case .postDump:
                     // Settings of the host are not needed while the other machine is waited for.
-                    if ending.handOver != nil { [tuning, required].forEach { $0?.undo() } }
+                    if ending.handOver != nil { ([required].compactMap(\.self) + tuning).undo() }
                     try await finishWhileFrozen(frozen, fence)
                 default: break
                 }
             }
-            tuning?.undo()
+            tuning.undo()
             let record = try await complete(frozen, statistics.frozenTime)
             return (record, await hasher?.sums() ?? [:])
         } catch {
-            tuning?.undo()
+            tuning.undo()
             if await isDone(error, frozen, initProcess) {
                 if fence.isUp { try await end(initProcess) }
                 let record = try await complete(frozen, 0)

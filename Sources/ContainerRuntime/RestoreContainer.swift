@@ -33,7 +33,7 @@ final class ContainerRestore {
     /// (`RuntimeCleanup`).
     func prepare() throws {
         try cgroup.create(owner: spec.idmap)
-        try cgroup.applyLimits(spec.limits)
+        try cgroup.applyLimits(spec.limits, isFresh: true)
         try RestoreCgroups.makeWaitingRoom(of: cgroup)
         // The files may be still to come, or be replaced by then.
         guard Files.isDirectory(spec.rootfs) else { return }
@@ -58,8 +58,8 @@ final class ContainerRestore {
         let images = try watches.prepare()
         defer { watches.clear() }
 
-        let tuning = HostTuning.expediteRCU()
-        defer { tuning?.undo() }
+        let tuning = HostTuning.forRestore(memory: roomyMemory(images))
+        defer { tuning.undo() }
         let memory = try pages.map { try LazyMemory(spec, images: images, pages: $0) }
         var attempt = 1
         while true {
@@ -67,7 +67,7 @@ final class ContainerRestore {
             do {
                 return try restore(record, cgroups, images, options, memory) { pid in
                     isHeld = true
-                    tuning?.undo()
+                    tuning.undo()
                     try hold(pid)
                 }
             } catch let error as CRIUError
@@ -80,6 +80,17 @@ final class ContainerRestore {
                 throw failure(error, options)
             }
         }
+    }
+
+    /// The bytes of memory among the images, if the container may well have more than those.
+    private func roomyMemory(_ images: String) -> Int64 {
+        let sizes = ((try? Files.names(in: images)) ?? []).filter { $0.hasPrefix("pages-") }.map { name in
+            var information = stat()
+            return lstat("\(images)/\(name)", &information) == 0 ? Int64(information.st_size) : 0
+        }
+        let memory = sizes.reduce(0, +)
+        if let limit = spec.limits.memory, limit < 2 * memory { return 0 }
+        return memory
     }
 
     /// How often a restore is tried when something passing was in the way.
