@@ -3,8 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <grp.h>
+#include <linux/falloc.h>
+#include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <malloc.h>
@@ -20,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,6 +66,14 @@ int apus_pidfd_getfd(int pidfd, int target) { return (int)syscall(SYS_pidfd_getf
 int apus_close_range(unsigned first, unsigned last, unsigned flags) {
     return (int)syscall(SYS_close_range, first, last, flags);
 }
+int64_t apus_file_system(int fd) {
+    struct statfs information;
+    return fstatfs(fd, &information) == 0 ? (int64_t)information.f_type : -1;
+}
+int apus_reserve(int fd, int64_t offset, int64_t length) {
+    return fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
+}
+
 int apus_memfd_create(const char *name, unsigned flags) { return (int)syscall(SYS_memfd_create, name, flags); }
 
 pid_t apus_fork(unsigned long flags) {
@@ -193,6 +203,6 @@ void apus_error_text(int code, char *room, size_t length) {
 }
 
 void apus_heap_stay_small(void) {
-    (void)mallopt(M_MMAP_THRESHOLD, 64 << 10);
+    (void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
     (void)mallopt(M_TRIM_THRESHOLD, 128 << 10);
 }

@@ -46,11 +46,8 @@ struct CheckpointRecorder: Sendable {
             CheckpointCgroup(
                 path: path, uid: information.st_uid, gid: information.st_gid,
                 mode: information.st_mode & 0o7777, settings: Self.settings(directory)))
-        for name in try Files.names(in: directory).sorted() {
-            var child = stat()
-            guard lstat("\(directory)/\(name)", &child) == 0, child.st_mode & S_IFMT == S_IFDIR,
-                !(path.isEmpty && Self.own.contains(name))
-            else { continue }
+        for name in try Files.directories(in: directory).sorted()
+        where !(path.isEmpty && Self.own.contains(name)) {
             try visit(path.isEmpty ? name : "\(path)/\(name)", of: root, &result)
         }
     }

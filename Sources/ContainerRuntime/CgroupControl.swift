@@ -125,15 +125,8 @@ extension ContainerCgroup {
 
     /// A cgroup and all below it, parents first.
     static func subtree(_ directory: String) -> [String] {
-        guard Files.isDirectory(directory), let names = try? Files.names(in: directory) else { return [] }
-        return [directory]
-            + names.sorted().flatMap { name -> [String] in
-                var info = stat()
-                guard lstat(directory + "/" + name, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else {
-                    return []
-                }
-                return subtree(directory + "/" + name)
-            }
+        guard let below = try? Files.directories(in: directory) else { return [] }
+        return [directory] + below.sorted().flatMap { subtree(directory + "/" + $0) }
     }
 
     /// Waits until an events file has a line; the kernel announces its changes by POLLPRI.

@@ -6,6 +6,25 @@ public enum DirectoryReader {
     /// The names in an open directory, without `.` and `..`, in no order.
     public static func names(_ directory: FileDescriptor, _ context: String = "directory") throws -> [String]
     {
+        try entries(directory, context).map(\.name)
+    }
+
+    /// The names of the directories in an open directory.
+    public static func directories(
+        _ directory: FileDescriptor, _ context: String = "directory"
+    ) throws -> [String] {
+        try entries(directory, context).filter { entry in
+            guard entry.type == UInt8(DT_UNKNOWN) else { return entry.type == UInt8(DT_DIR) }
+            // A file system that keeps no types in its directories.
+            var information = stat()
+            return fstatat(directory.rawValue, entry.name, &information, AT_SYMLINK_NOFOLLOW) == 0
+                && information.st_mode & S_IFMT == S_IFDIR
+        }.map(\.name)
+    }
+
+    private static func entries(
+        _ directory: FileDescriptor, _ context: String
+    ) throws -> [(name: String, type: UInt8)] {
         let copy = try check("openat", "read \(context)") {
             openat(directory.rawValue, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         }
@@ -15,17 +34,17 @@ public enum DirectoryReader {
             throw error
         }
         defer { closedir(stream) }
-        var names: [String] = []
+        var entries: [(name: String, type: UInt8)] = []
         errno = 0
         while let entry = readdir(stream) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            if name != ".", name != ".." { names.append(name) }
+            if name != ".", name != ".." { entries.append((name, entry.pointee.d_type)) }
             errno = 0
         }
         if errno != 0 { throw SystemError("readdir", "read \(context)") }
-        return names
+        return entries
     }
 }
 

@@ -84,10 +84,13 @@ public final class FileDescriptor: Sendable {
     /// Reads to the end of the file, but no more than `limit` bytes.
     public func readAll(limit: Int = 64 << 20) throws -> [UInt8] {
         var result: [UInt8] = []
+        // Most files that are read whole are those of /proc and /sys, of some lines.
+        var room = 4096
         while result.count < limit {
-            let part = try read(upTo: min(65536, limit - result.count))
+            let part = try read(upTo: min(room, limit - result.count))
             if part.isEmpty { break }
-            if result.isEmpty, part.count < 4096 {
+            if part.count == room { room = min(room * 4, 1 << 20) }
+            if result.isEmpty {
                 result = part
             } else {
                 result.append(contentsOf: part)
@@ -109,6 +112,16 @@ public final class FileDescriptor: Sendable {
 
     /// Writes a text.
     public func write(_ text: String) throws { try write(text.utf8) }
+
+    /// The number of the kind of file system it is on (`f_type` of statfs(2)); -1 if the kernel does not say.
+    public var fileSystem: Int64 { apus_file_system(rawValue) }
+
+    /// Reserves room on the disk for bytes to come, beyond the end of the file too, which stays where it is.
+    public func reserve(_ bytes: Range<Int64>) throws {
+        try check("fallocate", "reserve room for a file") {
+            apus_reserve(rawValue, bytes.lowerBound, Int64(bytes.count))
+        }
+    }
 
     /// A pipe: what is written to the second comes out of the first.
     public static func pipe() throws -> (read: FileDescriptor, write: FileDescriptor) {

@@ -75,6 +75,11 @@ public enum Files {
         try DirectoryReader.names(FileDescriptor.open(path, O_RDONLY | O_DIRECTORY), path)
     }
 
+    /// The names of the directories in a directory, without `.` and `..`, in no order.
+    public static func directories(in path: String) throws -> [String] {
+        try DirectoryReader.directories(FileDescriptor.open(path, O_RDONLY | O_DIRECTORY), path)
+    }
+
     /// Runs `body`; a system error in it gets the path into its words.
     private static func naming<T>(_ verb: String, _ path: String, _ body: () throws -> T) throws -> T {
         do {

@@ -43,6 +43,9 @@ int apus_pidfd_open(int32_t pid, unsigned flags);
 int apus_pidfd_send_signal(int pidfd, int signal);
 int apus_pidfd_getfd(int pidfd, int target);
 int apus_close_range(unsigned first, unsigned last, unsigned flags);
+int64_t apus_file_system(int fd);
+// Room on the disk for a file, also beyond its end, which stays where it is.
+int apus_reserve(int fd, int64_t offset, int64_t length);
 int apus_memfd_create(const char *name, unsigned flags);
 
 // Like fork(), but with clone flags. Only for single-threaded callers.

@@ -84,7 +84,8 @@ public struct NetlinkSocket: Sendable {
     }
 
     private func receive(_ what: @autoclosure () -> String) throws -> [UInt8] {
-        let room = 1 << 16
+        // The kernel makes no larger ones.
+        let room = 1 << 15
         var failure: (any Error)?
         let bytes = [UInt8](unsafeUninitializedCapacity: room) { buffer, used in
             do {
