@@ -87,9 +87,15 @@ struct Manifest: Codable, Equatable {
     }
 
     private static func sum(_ path: String, piece: Int64) throws -> Entry {
-        let sums = PieceSums(try FileDescriptor.open(path, O_RDONLY | O_NOFOLLOW), piece: piece)
+        let file = try FileDescriptor.open(path, O_RDONLY | O_NOFOLLOW)
+        let size = Int64(try file.status().st_size)
+        let sums = PieceSums(file, piece: piece, size: size)
+        guard size > piece else {
+            try sums.work()
+            return sums.entry
+        }
         let failure = Mutex<(any Error)?>(nil)
-        let threads = try size(path) > piece ? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) : 1
+        let threads = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         DispatchQueue.concurrentPerform(iterations: threads) { _ in
             do { try sums.work() } catch { failure.withLock { $0 = error } }
         }

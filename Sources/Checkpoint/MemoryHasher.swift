@@ -36,21 +36,31 @@ final class MemoryHasher: Sendable {
     private func follow() throws -> [String: Manifest.Entry] {
         Self.giveWay()
         var sums: [String: Manifest.Entry] = [:]
+        var rooms: [RoomAhead] = []
+        // Not before CRIU has ended: then no file grows any more.
+        defer { for room in rooms { room.giveBack() } }
         for number in 1... {
             let name = "images/pages-\(number).img"
             while !Files.exists("\(directory)/\(name)") {
                 if stopped.load(ordering: .acquiring) { return sums }
                 pause()
             }
-            sums[name] = try sum(name, next: "\(directory)/images/pages-\(number + 1).img")
+            sums[name] = try sum(name, next: "\(directory)/images/pages-\(number + 1).img", &rooms)
         }
         return sums
     }
 
     /// Reads a file until it is complete: when CRIU has begun the next one, or has ended.
-    private func sum(_ name: String, next: String) throws -> Manifest.Entry {
-        let sums = PieceSums(try FileDescriptor.open("\(directory)/\(name)", O_RDONLY | O_NOFOLLOW))
-        let isComplete = { @Sendable [self] in stopped.load(ordering: .acquiring) || Files.exists(next) }
+    private func sum(_ name: String, next: String, _ rooms: inout [RoomAhead]) throws -> Manifest.Entry {
+        let file = try FileDescriptor.open("\(directory)/\(name)", O_RDWR | O_NOFOLLOW)
+        let sums = PieceSums(file)
+        let room = RoomAhead(file)
+        if let room { rooms.append(room) }
+        let isComplete = { @Sendable [self] in
+            if stopped.load(ordering: .acquiring) || Files.exists(next) { return true }
+            room?.reserve()
+            return false
+        }
         // One more, for what CRIU leaves of the processors; both of them when it has ended.
         let helper = try OwnThread.start { [self] in
             Self.giveWay()

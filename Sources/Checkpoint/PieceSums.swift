@@ -20,18 +20,22 @@ final class PieceSums: Sendable {
 
     private let file: FileDescriptor
     private let piece: Int64
+    private let roomSize: Int64
     private let state = Mutex(State())
 
-    init(_ file: FileDescriptor, piece: Int64 = PieceSums.usualPiece) {
+    /// - Parameter size: how long the file is, if that is known: of a small one less is read at a time.
+    init(_ file: FileDescriptor, piece: Int64 = PieceSums.usualPiece, size: Int64 = .max) {
         self.file = file
         self.piece = max(piece, 4096)
+        roomSize = min(1 << 18, max(size, 4096))
     }
 
     /// Works on one piece after another until there is none left. Called by each of the threads.
     ///
     /// `isComplete` tells whether the file has its full length; at its present end before that, `pause` is called.
     func work(isComplete: () -> Bool = { true }, pause: () -> Void = {}) throws {
-        var room = [UInt8](repeating: 0, count: 1 << 18)
+        let room = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(roomSize), alignment: 4096)
+        defer { room.deallocate() }
         while let number = takePiece() {
             var hash = SHA256()
             let start = number * piece
@@ -40,15 +44,11 @@ final class PieceSums: Sendable {
                 // Asked before reading: what is written up to then is read for certain.
                 let complete = isComplete()
                 let wanted = min(room.count, Int(start + piece - position))
-                let count = try room.withUnsafeMutableBytes { buffer in
-                    try check("pread", "read an image") {
-                        pread(file.rawValue, buffer.baseAddress, wanted, Int(position))
-                    }
+                let count = try check("pread", "read an image") {
+                    pread(file.rawValue, room.baseAddress, wanted, Int(position))
                 }
                 if count > 0 {
-                    room.withUnsafeBytes {
-                        hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: $0.prefix(count)))
-                    }
+                    hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: room.prefix(count)))
                     position += Int64(count)
                 } else if complete {
                     break
