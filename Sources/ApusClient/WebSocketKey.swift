@@ -4,7 +4,8 @@ import Foundation
 package enum WebSocketKey {
     /// A key to send.
     package static func random() -> String {
-        Data((0..<16).map { _ in UInt8.random(in: .min ... .max) }).base64EncodedString()
+        let halves = (UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max))
+        return withUnsafeBytes(of: halves) { Data($0) }.base64EncodedString()
     }
 
     /// What has to come back for a key.

@@ -47,11 +47,20 @@ public final class Store: Sendable {
         }
     }
 
-    /// A number that was never given before: for generations of containers.
+    /// A number that was never given before: for generations of containers. It reaches the disk with the next change,
+    /// which is that of the container's own record; without one nobody has used it.
     public func nextGeneration() throws -> Int64 {
-        try queue.write { db in
-            try db.execute(sql: "UPDATE counters SET value = value + 1 WHERE name = 'generation'")
-            return try Int64.fetchOne(db, sql: "SELECT value FROM counters WHERE name = 'generation'") ?? 1
+        try queue.writeWithoutTransaction { db in
+            try db.execute(sql: "PRAGMA synchronous = NORMAL")
+            defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
+            var number: Int64 = 1
+            try db.inTransaction {
+                try db.execute(sql: "UPDATE counters SET value = value + 1 WHERE name = 'generation'")
+                number =
+                    try Int64.fetchOne(db, sql: "SELECT value FROM counters WHERE name = 'generation'") ?? 1
+                return .commit
+            }
+            return number
         }
     }
 
