@@ -5,11 +5,15 @@ import NIOCore
 /// How bytes go between a session's websockets and the client's streams.
 extension Client {
     /// Sends signals and sizes.
-    static func carry(_ control: AsyncStream<ExecControl>, to socket: WebSocket) async throws {
+    static func carry(
+        _ first: ExecControl, then control: AsyncStream<ExecControl>, to socket: WebSocket
+    ) async throws {
+        @Sendable func send(_ message: ExecControl) async throws {
+            try await socket.send(text: String(decoding: try APIJSON.encode(message), as: UTF8.self))
+        }
         try await reading(socket) {
-            for await message in control {
-                try await socket.send(text: String(decoding: try APIJSON.encode(message), as: UTF8.self))
-            }
+            try await send(first)
+            for await message in control { try await send(message) }
         }
     }
 

@@ -11,7 +11,7 @@ public struct SessionStreams: Sendable {
     public var output: @Sendable (ByteBuffer) async throws -> Void
     /// Takes what the command writes to its standard error.
     public var errors: @Sendable (ByteBuffer) async throws -> Void
-    /// Begins to give signals and new terminal sizes to send. Called when the daemon is there to take them.
+    /// Begins to give signals and new terminal sizes to send. Called when the daemon has begun the session.
     public var control: @Sendable () -> AsyncStream<ExecControl>
 
     /// Streams.
@@ -79,7 +79,13 @@ extension Client {
             tasks.addTask { .ended(try await waitForEnd(of: operation)) }
             tasks.addTask {
                 try await Self.part(.inputDone) {
-                    try await connect("control") { try await Self.carry(streams.control(), to: $0) }
+                    let control = streams.control()
+                    // Most commands end without a signal: connected when there is something to say.
+                    for await first in control {
+                        return try await connect("control") { socket in
+                            try await Self.carry(first, then: control, to: socket)
+                        }
+                    }
                 }
             }
             var outputs = interactive ? 1 : 2
