@@ -55,7 +55,10 @@ public struct Apus: AsyncParsableCommand {
         // One thread is plenty for a client, and the quickest to start.
         NIOSingletons.groupLoopCountSuggestion = 1
         do {
-            var command = try await asyncParseAsRoot()
+            var command: any ParsableCommand =
+                if let plain = PlainCommands.read(CommandLine.arguments.dropFirst()) { plain } else {
+                    try await asyncParseAsRoot()
+                }
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {

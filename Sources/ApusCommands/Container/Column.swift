@@ -7,6 +7,8 @@ package struct Column: Sendable {
     package let title: String
     /// Whether it needs the container's state or snapshots.
     package let needsState: Bool
+    /// Whether it shows but what `ListedInstance` has.
+    package let isUsual: Bool
     /// A container's text in it.
     package let value: @Sendable (Instance) -> String
 
@@ -16,8 +18,8 @@ package struct Column: Sendable {
     package static let fastSet = "nsacPt"
 
     private static let letters: [(letter: Character, about: String, column: Column)] = [
-        ("4", "IPv4 addresses", Column("IPV4", state: true) { addresses($0, "inet") }),
-        ("6", "IPv6 addresses", Column("IPV6", state: true) { addresses($0, "inet6") }),
+        ("4", "IPv4 addresses", Column("IPV4", state: true, usual: true) { addresses($0, "inet") }),
+        ("6", "IPv6 addresses", Column("IPV6", state: true, usual: true) { addresses($0, "inet6") }),
         ("a", "architecture", Column("ARCHITECTURE") { $0.architecture }),
         ("b", "storage pool", Column("STORAGE POOL") { $0.expandedDevices["root"]?["pool"] ?? "" }),
         ("c", "when it was created", Column("CREATED AT") { Units.moment($0.createdAt) }),
@@ -27,13 +29,16 @@ package struct Column: Sendable {
         ("F", "base image", Column("BASE IMAGE") { baseImage($0) }),
         ("l", "when it was last started", Column("LAST USED AT") { Units.moment($0.lastUsedAt) }),
         ("m", "memory usage", Column("MEMORY USAGE", state: true) { bytes($0.state?.memory.usage) }),
-        ("n", "name", Column("NAME") { $0.name }),
+        ("n", "name", Column("NAME", usual: true) { $0.name }),
         ("N", "number of processes", Column("PROCESSES", state: true) { number($0.state?.processes) }),
         ("p", "pid of its init", Column("PID", state: true) { number($0.state?.pid) }),
         ("P", "profiles", Column("PROFILES") { $0.profiles.joined(separator: "\n") }),
-        ("s", "state", Column("STATE") { $0.status.uppercased() }),
-        ("S", "number of snapshots", Column("SNAPSHOTS", state: true) { String($0.snapshots?.count ?? 0) }),
-        ("t", "type", Column("TYPE") { "CONTAINER" + ($0.ephemeral ? " (EPHEMERAL)" : "") }),
+        ("s", "state", Column("STATE", usual: true) { $0.status.uppercased() }),
+        (
+            "S", "number of snapshots",
+            Column("SNAPSHOTS", state: true, usual: true) { String($0.snapshots?.count ?? 0) }
+        ),
+        ("t", "type", Column("TYPE", usual: true) { "CONTAINER" + ($0.ephemeral ? " (EPHEMERAL)" : "") }),
         ("u", "processor seconds", Column("CPU USAGE", state: true) { cpu($0.state?.cpu.usage) }),
     ]
 
@@ -42,9 +47,13 @@ package struct Column: Sendable {
         letters.map { "  \($0.letter)  \($0.about)" }.joined(separator: "\n")
     }
 
-    private init(_ title: String, state: Bool = false, _ value: @escaping @Sendable (Instance) -> String) {
+    private init(
+        _ title: String, state: Bool = false, usual: Bool = false,
+        _ value: @escaping @Sendable (Instance) -> String
+    ) {
         self.title = title
         needsState = state
+        isUsual = usual
         self.value = value
     }
 

@@ -53,8 +53,14 @@ package struct List: AsyncParsableCommand {
         let structured = format.format == .json || format.format == .yaml
         let needsState = structured || columns.contains(where: \.needsState)
         let filter = try ContainerFilter(filters)
-        let found = try await session.client.instances(recursion: needsState && !fast ? 2 : 1)
-            .filter { filter.matches($0) }
+        let recursion = needsState && !fast ? 2 : 1
+        let isUsual = !structured && filters.isEmpty && columns.allSatisfy(\.isUsual)
+        let all =
+            isUsual
+            ? try await session.client.instances(recursion: recursion, as: ListedInstance.self).map(
+                \.instance)
+            : try await session.client.instances(recursion: recursion)
+        let found = all.filter { filter.matches($0) }
             .sorted { $0.name.sortsNaturally(before: $1.name) }
         session.output.write(
             try Rendering.list(
