@@ -44,7 +44,10 @@ public actor ContainerService {
     /// All containers, by name.
     /// - Parameter full: with their state and snapshots.
     public func list(full: Bool) -> [Instance] {
-        entries.values.sorted { $0.record.name < $1.record.name }.map { instance($0, full: full) }
+        let present = entries.values.sorted { $0.record.name < $1.record.name }.map { entry in
+            (entry: entry, expanded: expanded(entry.record))
+        }
+        return Parallel.map(present) { Self.instance($0.entry, $0.expanded, full: full) }
     }
 
     /// A container.
@@ -75,7 +78,12 @@ public actor ContainerService {
     }
 
     private func instance(_ entry: ContainerEntry, full: Bool) -> Instance {
-        var instance = entry.instance(expanded(entry.record))
+        Self.instance(entry, expanded(entry.record), full: full)
+    }
+
+    private static func instance(_ entry: ContainerEntry, _ expanded: ExpandedConfig, full: Bool) -> Instance
+    {
+        var instance = entry.instance(expanded)
         if full {
             instance.state = StateReader.state(entry)
             instance.snapshots = entry.snapshots.map(\.snapshot)

@@ -1,4 +1,5 @@
 import ApusAPI
+import ApusCore
 import Foundation
 import HTTPTypes
 import HummingbirdCore
@@ -17,6 +18,24 @@ enum Reply {
         var response = try json(ApusAPI.Response.sync(metadata), status: .ok)
         if let etag { response.headers[.eTag] = "\"\(etag)\"" }
         return response
+    }
+
+    /// A list at once; of a long one each processor encodes a part.
+    static func list(_ items: [some Codable & Sendable]) throws -> HTTPReply {
+        let encoded = try Parallel.map(items) { try APIJSON.encode($0) }
+        let envelope = try APIJSON.encode(ApusAPI.Response.sync([Empty]()))
+        let empty = Data("[]".utf8)
+        guard let place = envelope.range(of: empty) else { return try sync(items) }
+        var body = Data(capacity: envelope.count + encoded.reduce(0) { $0 + $1.count + 1 })
+        body.append(envelope[..<place.lowerBound])
+        body.append(contentsOf: Array("[".utf8))
+        for (index, item) in encoded.enumerated() {
+            if index > 0 { body.append(contentsOf: Array(",".utf8)) }
+            body.append(item)
+        }
+        body.append(contentsOf: Array("]".utf8))
+        body.append(envelope[place.upperBound...])
+        return reply(body, status: .ok)
     }
 
     /// Done, and nothing to tell.
@@ -55,8 +74,12 @@ enum Reply {
     }
 
     private static func json(_ value: some Encodable, status: HTTPResponse.Status) throws -> HTTPReply {
+        reply(try APIJSON.encode(value), status: status)
+    }
+
+    private static func reply(_ body: Data, status: HTTPResponse.Status) -> HTTPReply {
         HTTPReply(
             status: status, headers: [.contentType: "application/json"],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: try APIJSON.encode(value))))
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
     }
 }

@@ -60,8 +60,8 @@ struct InstanceRoutes {
     private func list(_ request: APIRequest) async throws -> HTTPReply {
         switch request.recursion {
         case 0: try Reply.sync(await containers.names().map { "/1.0/\(request.collection)/\($0)" })
-        case 1: try Reply.sync(await containers.list(full: false))
-        default: try Reply.sync(await containers.list(full: true))
+        case 1: try Reply.list(await containers.list(full: false))
+        default: try Reply.list(await containers.list(full: true))
         }
     }
 }
