@@ -74,6 +74,7 @@ struct Apusd: AsyncParsableCommand {
                     "ready",
                     metadata: ["version": "\(ApusVersion.current)", "directory": "\(daemon.directory.path)"])
                 Readiness.tell("READY=1")
+                ProgramText.release()
             }
         }
         let (reasons, tell) = AsyncStream.makeStream(of: EndReason.self)

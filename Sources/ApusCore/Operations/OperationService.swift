@@ -231,7 +231,11 @@ public final class OperationService: Sendable {
     }
 
     private func forget(_ id: String) {
-        state.withLock { _ = $0.entries.removeValue(forKey: id) }
+        let isQuiet = state.withLock { state in
+            state.entries[id] = nil
+            return state.entries.isEmpty
+        }
+        if isQuiet { ProgramText.release() }
     }
 
     private func resumeWaiter(_ id: String, _ waiter: Int) {
