@@ -22,19 +22,20 @@ extension ContainerService {
         try checkStateful(name)
         let live = try live(name)
         let checkpointer = try await context.checkpoints.checkpointer()
-        let findings = try await checkpointer.preflight(subject(live))
-        guard findings.isEmpty else { throw notCheckpointable(name, findings) }
-        await sessions.end(
-            name, why: "\(name) is being stopped with its running state kept; this session ends")
-        try await live.connection.endSessions()
+        try await endSessions(live, ifCheckpointableBy: checkpointer)
         let directory = context.directory.stoppedState(name)
         try CheckpointStore.remove(directory: directory)
         try Files.makeDirectories(context.directory.checkpoints(name), mode: 0o700)
-        let result = try await endingHarmed(live) {
-            try await checkpointer.dump(
-                subject(live), into: directory,
-                options: CheckpointOptions(leaveRunning: false, logFile: logFile(name, "criu-dump")),
-                whileFrozen: {}, progress: { Self.report($0, handle) })
+        let result: CheckpointResult
+        do {
+            result = try await endingHarmed(live) {
+                try await checkpointer.dump(
+                    subject(live), into: directory,
+                    options: CheckpointOptions(leaveRunning: false, logFile: logFile(name, "criu-dump")),
+                    whileFrozen: {}, progress: { Self.report($0, handle) })
+            }
+        } catch let error as CheckpointError where !error.findings.isEmpty {
+            throw notCheckpointable(name, error.findings)
         }
         // The processes are gone, or about to go: from here on the saved state is the container.
         try change(name) { record in
@@ -45,6 +46,21 @@ extension ContainerService {
         }
         if await !live.ended.wait(.seconds(5)) { try await kill(live) }
         tell("instance-stopped", name, ["stateful": true])
+    }
+
+    /// Ends the sessions of a container, but not for nothing: of one that cannot be saved they go on. Where there is none,
+    /// nothing is looked for: the dump does that itself.
+    private func endSessions(_ live: LiveContainer, ifCheckpointableBy checkpointer: Checkpointer)
+        async throws
+    {
+        let name = live.spec.name
+        let count = try await sessions.count(name) + live.connection.status().execSessions
+        guard count > 0 else { return }
+        let findings = try await checkpointer.preflight(subject(live))
+        guard findings.isEmpty else { throw notCheckpointable(name, findings) }
+        await sessions.end(
+            name, why: "\(name) is being stopped with its running state kept; this session ends")
+        try await live.connection.endSessions()
     }
 
     /// Makes a checkpoint. If CRIU dies at it and processes with it, the container is ended: half of one must not go on.
