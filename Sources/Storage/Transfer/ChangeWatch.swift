@@ -58,8 +58,12 @@ final class ChangeWatch: @unchecked Sendable {
         reading = Task.detached { [weak self, watch] in
             while !Task.isCancelled {
                 do { try await watch.readable() } catch { return }
-                guard let self else { return }
-                self.collect()
+                do {
+                    guard let self else { return }
+                    self.collect()
+                }
+                // Many at once: to be woken for each would cost more than all of them. Who takes them does not wait.
+                do { try await Task.sleep(for: .milliseconds(50)) } catch { return }
             }
         }
     }
