@@ -30,6 +30,35 @@ struct HandOverTests {
         }
     }
 
+    @Test(
+        .enabled(if: Stage.hasDebian, "needs the image that the integration tests build"),
+        arguments: [false, true])
+    func debianGoesOnElsewhere(lazily: Bool) async throws {
+        try await Stage.with { stage in
+            let rootfs = try #require(try stage.debian())
+            let spec = stage.spec("a", generation: 1, rootfs: rootfs)
+            let status = try await stage.launcher.start(spec)
+            var container = LiveContainer(spec: spec, initPID: status.initPID)
+            try await container.waitFor(["systemctl", "is-system-running", "--wait"])
+            try await container.waitFor([
+                "systemd-run", "--quiet", "--unit=guest", "/usr/bin/guest", "run", "/var/lib/guest",
+            ])
+            try await container.waitUntilUp()
+            let before = try await container.verify()
+            for turn in 1...3 {
+                (container, _) = try await Journey(stage: stage, lazily: lazily, sharesFiles: true).move(
+                    container)
+                try await container.connection.memoryComplete()
+                let after = try await container.verify()
+                #expect(after.id == before.id, "turn \(turn)")
+                // Its PID 1 has to do its work, not only to be there.
+                let job = try await container.exec(["systemd-run", "--quiet", "--wait", "true"])
+                #expect(job.status.isSuccess, "turn \(turn): \(job.text)")
+            }
+            try await end(container)
+        }
+    }
+
     @Test func twentyInARow() async throws {
         try await Stage.with { stage in
             var container = try await start(stage)

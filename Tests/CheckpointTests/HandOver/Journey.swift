@@ -9,6 +9,8 @@ struct Journey {
     let stage: Stage
     /// Whether the memory comes after the container.
     var lazily = false
+    /// Whether both machines have the files, on shared storage.
+    var sharesFiles = false
     /// Whether there are no files on the sink before it has to restore.
     var copiesLate = false
     /// Where the pages go through.
@@ -27,7 +29,8 @@ struct Journey {
     func destination(_ source: LiveContainer) -> ContainerSpec {
         let generation = source.spec.generation + 1
         var next = stage.spec(
-            Self.other(source.spec), generation: generation, rootfs: "\(stage.folder)/files.\(generation)")
+            Self.other(source.spec), generation: generation,
+            rootfs: sharesFiles ? source.spec.rootfs : "\(stage.folder)/files.\(generation)")
         next.interfaces = source.spec.interfaces.map { interface in
             var copy = interface
             copy.hostName += Self.other(source.spec)
@@ -64,20 +67,20 @@ struct Journey {
                 try await exchange(handOver, source, prepared, receiver, pump, arrived)
             }
             try? CheckpointStore.remove(directory: stage.memory + "/source")
-            try removeTree(source.spec.rootfs)
+            if !sharesFiles { try removeTree(source.spec.rootfs) }
             guard let status = arrived.withLock({ $0 }) else { throw Trouble("it did not arrive") }
             return (LiveContainer(spec: spec, initPID: status.initPID), result)
         } catch {
             try await prepared.abandon()
-            try? removeTree(spec.rootfs)
+            if !sharesFiles { try? removeTree(spec.rootfs) }
             throw error
         }
     }
 
     /// A restore binds sockets in the file system anew: the two must not share it.
     private func copyFiles(_ source: LiveContainer, to spec: ContainerSpec) throws {
-        try Stage.output(["mkdir", "-p", spec.rootfs])
-        try Stage.output(["cp", "-aT", "--remove-destination", source.spec.rootfs, spec.rootfs])
+        guard !sharesFiles else { return }
+        try Stage.output(["rsync", "-aH", "--delete", source.spec.rootfs + "/", spec.rootfs])
     }
 
     private func send(_ handOver: HandOver, to receiver: CheckpointReceiver) throws {

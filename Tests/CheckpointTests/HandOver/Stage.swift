@@ -92,6 +92,22 @@ final class Stage: Sendable {
         return root
     }
 
+    /// Files of a container of Debian 12 with systemd; nil where the integration tests have not built their image yet.
+    func debian() throws -> String? {
+        guard Self.hasDebian else { return nil }
+        try Self.output(["tar", "--numeric-owner", "-C", folder, "-xf", Self.debianImage, "rootfs"])
+        chmod(folder, 0o711)
+        let root = folder + "/rootfs"
+        try FileManager.default.copyItem(atPath: Self.guest(), toPath: root + "/usr/bin/guest")
+        return root
+    }
+
+    static let hasDebian = access(debianImage, R_OK) == 0
+
+    private static let debianImage =
+        (ProcessInfo.processInfo.environment["APUS_TEST_CACHE"] ?? "/var/cache/apus-test")
+        + "/test-debian-12.tar"
+
     /// The program of the tests, compiled.
     static func guest() throws -> String {
         let here = (#filePath as NSString).deletingLastPathComponent as NSString
@@ -143,6 +159,9 @@ struct LiveContainer: Sendable {
         return (try await session.exitStatus(), text)
     }
 
+    /// Where the guest program has its files.
+    var guestFolder: String { Files.exists(spec.rootfs + "/var/guest") ? "/var/guest" : "/var/lib/guest" }
+
     /// What the guest program says of itself, after it has verified memory, files and all that it holds.
     struct Report {
         let id: String
@@ -151,7 +170,7 @@ struct LiveContainer: Sendable {
 
     /// Has the guest program verify everything.
     func verify() async throws -> Report {
-        let answer = try await exec(["/usr/bin/guest", "ask", "/var/guest", "verify"])
+        let answer = try await exec(["/usr/bin/guest", "ask", guestFolder, "verify"])
         guard answer.status.isSuccess,
             let report = try JSONSerialization.jsonObject(with: Data(answer.text.utf8)) as? [String: Any],
             report["ok"] as? Bool == true, let id = report["id"] as? String, let tick = report["tick"] as? Int
@@ -161,13 +180,24 @@ struct LiveContainer: Sendable {
 
     /// Waits until the guest program answers.
     func waitUntilUp() async throws {
-        let end = ContinuousClock.now + .seconds(30)
+        try await eventually("the guest program to answer") { _ = try await verify() }
+    }
+
+    /// Waits until a program inside succeeds.
+    func waitFor(_ command: [String]) async throws {
+        try await eventually("\(command.joined(separator: " ")) to succeed") {
+            let (status, text) = try await exec(command)
+            guard status.isSuccess else { throw Trouble(text) }
+        }
+    }
+
+    private func eventually(_ what: String, _ body: () async throws -> Void) async throws {
+        let end = ContinuousClock.now + .seconds(60)
         while true {
             do {
-                _ = try await verify()
-                return
+                return try await body()
             } catch {
-                guard ContinuousClock.now < end else { throw error }
+                guard ContinuousClock.now < end else { throw Trouble("waited for \(what): \(error)") }
                 try await Task.sleep(for: .milliseconds(50))
             }
         }
