@@ -117,10 +117,12 @@ public struct Checkpointer: Sendable {
         }
     }
 
-    /// Makes sure that a container whose dump was cut short (by a crash of the daemon, for instance) goes on.
-    public static func recover(_ subject: CheckpointSubject) async throws {
+    /// Makes sure that a container whose dump was cut short (by a crash of the daemon, for instance) goes on. With
+    /// `rootfs`, the root file system as it lies in the pool, sockets are put back that `HandOver.keepSockets` has kept.
+    public static func recover(_ subject: CheckpointSubject, rootfs: String? = nil) async throws {
         HostTuning.recover()
         let cgroup = try subject.outerCgroup()
+        if let rootfs { try? SocketKeeper.putBack(below: subject.initPID, in: rootfs) }
         if cgroup.isFrozen { try await cgroup.setFrozen(false) }
         try await onThread { Recovery.mend(below: subject.initPID) }
         for interface in subject.interfaces { try interface.pass(true) }

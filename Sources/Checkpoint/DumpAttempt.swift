@@ -184,9 +184,15 @@ struct DumpAttempt: Sendable {
             let handed = HandOver(
                 directory: directory, record: record, initPID: plan.subject.initPID, fence: fence,
                 step: { try await frozen.stepDone() })
-            try await handOver.exchange(handed)
-            // CRIU ends the tasks now. Should it die before it has, they must not run on.
-            if !fence.isUp { try await fence.raise() }
+            do {
+                try await handOver.exchange(handed)
+                // CRIU ends the tasks now. Should it die before it has, they must not run on.
+                if !fence.isUp { try await fence.raise() }
+            } catch {
+                if !fence.isUp { handed.finish(isGone: false) }
+                throw error
+            }
+            handed.finish(isGone: true)
         } catch {
             throw CheckpointError(
                 .handOverFailed, "cannot hand \(plan.subject.name) over: \(error)", underlying: error)

@@ -32,6 +32,7 @@ public final class HandOver: Sendable {
     private let initPID: Int32
     private let fence: HandOverFence
     private let step: @Sendable () async throws -> Void
+    private let keeper = Mutex<SocketKeeper?>(nil)
 
     init(
         directory: String, record: CheckpointRecord, initPID: Int32, fence: HandOverFence,
@@ -47,6 +48,25 @@ public final class HandOver: Sendable {
 
     /// Waits for the end of what was begun by `onFrozen`, and throws what it threw.
     public func filesReady() async throws { try await step() }
+
+    /// Call it before the restore begins where the other machine has the very same files, on shared storage: a restore
+    /// binds sockets in them anew, and they are put back if the container runs on here. `rootfs` is the root file system
+    /// as it lies in the pool.
+    public func keepSockets(in rootfs: String) throws {
+        do {
+            let keeper = try SocketKeeper(keeping: initPID, in: rootfs)
+            self.keeper.withLock { $0 = keeper }
+        } catch {
+            try? SocketKeeper.putBack(below: initPID, in: rootfs)
+            throw error
+        }
+    }
+
+    /// The container runs elsewhere, or runs on here.
+    func finish(isGone: Bool) {
+        guard let keeper = keeper.withLock({ $0 }) else { return }
+        if isGone { keeper.forget() } else { keeper.putBack() }
+    }
 
     /// The images and the record, to be sent.
     public func chunks() throws -> CheckpointReader { try CheckpointReader(directory: directory) }
@@ -117,6 +137,7 @@ struct HandOverPlan: Sendable {
         case .stream(let connect):
             let socket = try await connect(attempt)
             try socket.setNonBlocking(false)
+            PageSocket.widen(socket)
             var limit = Self.stallLimit
             for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
                 try check("setsockopt", "limit the time that memory pages may take") {

@@ -62,6 +62,7 @@ struct Journey {
             ) { handOver in
                 try await handOver.filesReady()
                 try copyFiles(source, to: spec)
+                if sharesFiles { try handOver.keepSockets(in: source.spec.rootfs) }
                 try send(handOver, to: receiver)
                 _ = try await pages?.received()
                 try await exchange(handOver, source, prepared, receiver, pump, arrived)

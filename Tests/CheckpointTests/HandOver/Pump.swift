@@ -13,19 +13,23 @@ final class Pump: Sendable {
     private let inner: [FileDescriptor]
     private let counts: Mutex<[Int]>
     private let limit: Int
+    private let pause: Int
+    private let resumed = DispatchSemaphore(value: 0)
 
     /// How many bytes have gone from near to far.
     var bytesForth: Int { counts.withLock { $0[0] } }
     /// How many bytes have gone from far to near.
     var bytesBack: Int { counts.withLock { $0[1] } }
 
-    /// Begins to pump. It is cut when more than `limit` bytes have gone in one of the directions.
-    init(cutAfter limit: Int = .max) throws {
+    /// Begins to pump. It is cut when more than `limit` bytes have gone in one of the directions, and stands still from
+    /// `pause` bytes on until it is cut.
+    init(cutAfter limit: Int = .max, pauseAfter pause: Int = .max) throws {
         let (near, nearInner) = try UnixSocket.pair(.stream)
         let (far, farInner) = try UnixSocket.pair(.stream)
         self.near = near
         self.far = far
         self.limit = limit
+        self.pause = pause
         inner = [nearInner, farInner]
         counts = Mutex([0, 0])
         for (direction, ends) in [(nearInner, farInner), (farInner, nearInner)].enumerated() {
@@ -35,6 +39,7 @@ final class Pump: Sendable {
 
     /// Cuts it: both ends see the end of the connection.
     func cut() {
+        for _ in inner { resumed.signal() }
         for end in inner { _ = shutdown(end.rawValue, Int32(SHUT_RDWR)) }
     }
 
@@ -48,6 +53,10 @@ final class Pump: Sendable {
                 return counts[direction]
             }
             guard total <= limit else { return cut() }
+            if total > pause {
+                resumed.wait()
+                return cut()
+            }
             var sent = 0
             while sent < count {
                 let part = room.withUnsafeBytes {
