@@ -62,8 +62,8 @@ final class ChangeWatch: @unchecked Sendable {
                     guard let self else { return }
                     self.collect()
                 }
-                // Many at once: to be woken for each would cost more than all of them. Who takes them does not wait.
-                do { try await Task.sleep(for: .milliseconds(50)) } catch { return }
+                // Some at once: to be woken for each would cost more than all of them. Not many: who takes them has the rest to do.
+                do { try await Task.sleep(for: .milliseconds(5)) } catch { return }
             }
         }
     }
