@@ -30,7 +30,8 @@ struct TestPool {
         let parent = parent ?? Environment.value("TMPDIR") ?? "/var/tmp"
         let base = "\(parent)/apus-test-\(getpid())-\(UInt32.random(in: 0 ... .max))"
         try Files.makeDirectories(base, mode: 0o700)
-        defer { try? removeTree(base) }
+        // Not all names in it are text.
+        defer { try? TreeRemover.remove(base) }
         let pool = TestPool(base: base, driver: DirDriver(path: base + "/pool"))
         try await pool.driver.createPool()
         try await pool.driver.create(.container("c1")) { directory in
