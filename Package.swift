@@ -126,8 +126,9 @@ let package = Package(
         .target(
             name: "ApusCore",
             dependencies: [
-                "ApusAPI", "Certificates", "Checkpoint", "ContainerRuntime", "CRIU", "Images", "LinuxSystem",
-                "Migration", "Networking", "Storage", crypto, cryptoExtras, grdb, logging,
+                "ApusAPI", "ApusClient", "Certificates", "Checkpoint", "ContainerRuntime", "CRIU", "Images",
+                "LinuxSystem", "Migration", "Networking", "Storage", crypto, cryptoExtras, grdb, logging,
+                nioCore,
             ],
             swiftSettings: house),
         .target(
@@ -146,7 +147,9 @@ let package = Package(
             linkerSettings: standalone),
         .target(
             name: "ApusClient",
-            dependencies: ["ApusAPI", nioCore, nioHTTP1, nioPosix, nioWebSocket],
+            dependencies: [
+                "ApusAPI", "Certificates", nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS, nioWebSocket,
+            ],
             swiftSettings: house),
         .target(
             name: "ApusCommands",
@@ -196,7 +199,9 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "ApusClientTests",
-            dependencies: ["ApusClient", "ApusAPI", nioCore, nioHTTP1, nioPosix, nioWebSocket],
+            dependencies: [
+                "ApusClient", "ApusAPI", "Certificates", nioCore, nioHTTP1, nioPosix, nioSSL, nioWebSocket,
+            ],
             swiftSettings: house),
         .testTarget(
             name: "ApusCommandsTests",

@@ -18,9 +18,13 @@ extension Client {
         try await get("/1.0/images", query: [("recursion", "1")])
     }
 
-    /// One image, by fingerprint or an unambiguous beginning of it.
-    public func image(_ fingerprint: String) async throws -> Image {
-        try await get("/1.0/images/\(fingerprint.percentEncoded)")
+    /// One image, by fingerprint or an unambiguous beginning of it; a secret opens one that is not public.
+    public func image(_ fingerprint: String, secret: String? = nil) async throws -> Image {
+        try await get("/1.0/images/\(fingerprint.percentEncoded)", query: Self.query(secret))
+    }
+
+    private static func query(_ secret: String?) -> [(name: String, value: String)] {
+        secret.map { [("secret", $0)] } ?? []
     }
 
     /// An image by alias or fingerprint.
@@ -80,18 +84,26 @@ extension Client {
             .map { "\($0.key.percentEncoded)=\($0.value.percentEncoded)" }.joined(separator: "&")
     }
 
-    /// Fetches an image file: its name and size first, then its bytes as they arrive.
+    /// Fetches an image file: its name and size first, then its bytes as they arrive. A secret opens an image that is
+    /// not public.
     public func exportImage<Output: Sendable>(
-        _ fingerprint: String,
+        _ fingerprint: String, secret: String? = nil,
         consume: @escaping @Sendable (ImageDownload, ReplyBody) async throws -> Output
     ) async throws -> Output {
-        try await stream(Request(.GET, "/1.0/images/\(fingerprint.percentEncoded)/export")) { head, body in
+        let path = "/1.0/images/\(fingerprint.percentEncoded)/export"
+        return try await stream(Request(.GET, path, query: Self.query(secret))) { head, body in
             let download = ImageDownload(
                 filename: Self.filename(inDisposition: head.headers.first(name: "Content-Disposition")),
                 size: head.headers.first(name: "Content-Length").flatMap { Int64($0) },
                 boundary: MultipartParser.boundary(in: head.headers.first(name: "Content-Type") ?? ""))
             return try await consume(download, body)
         }
+    }
+
+    /// Has the daemon give a secret, with which anybody may fetch this image for a while: it is in the metadata of the
+    /// operation as `secret`.
+    public func createImageSecret(_ fingerprint: String) async throws -> ApusAPI.Operation {
+        try await begin(.POST, "/1.0/images/\(fingerprint.percentEncoded)/secret")
     }
 
     /// All aliases of images.

@@ -29,7 +29,7 @@ public struct Client: Sendable {
     ) async throws -> Output {
         try await transport.exchange(request) { head, body in
             guard head.isSuccess else {
-                throw Self.refusal(status: head.status, body: try await body.collect(limit: 1 << 20))
+                throw refusal(status: head.status, body: try await body.collect(limit: 1 << 20))
             }
             return try await consume(head, body)
         }
@@ -39,7 +39,7 @@ public struct Client: Sendable {
     @discardableResult
     public func perform(_ request: Request) async throws -> Reply {
         let reply = try await transport.exchange(request)
-        guard reply.isSuccess else { throw Self.refusal(status: reply.status, body: reply.body) }
+        guard reply.isSuccess else { throw refusal(status: reply.status, body: reply.body) }
         return reply
     }
 
@@ -101,14 +101,22 @@ public struct Client: Sendable {
         }
     }
 
+    private func refusal(status: Int, body: ByteBuffer) -> ClientError {
+        Self.refusal(status: status, body: body, by: endpoint)
+    }
+
     /// The daemon's refusal as an error.
-    static func refusal(status: Int, body: ByteBuffer) -> ClientError {
+    static func refusal(status: Int, body: ByteBuffer, by endpoint: Endpoint) -> ClientError {
         let data = Data(body.readableBytesView)
         if let text = (try? APIJSON.decode(Refusal.self, from: data))?.error, !text.isEmpty {
+            if status == 403, text == "not authorized", case .https(let address) = endpoint {
+                return .untrusted(by: address)
+            }
             return ClientError(.refused(status: status), text)
         }
         let text = String(decoding: data.prefix(300), as: UTF8.self)
-        return ClientError(.refused(status: status), "apusd answered with HTTP status \(status) \(text)")
+        return ClientError(
+            .refused(status: status), "\(endpoint) answered with HTTP status \(status) \(text)")
     }
 }
 

@@ -14,6 +14,10 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
         case operationCancelled
         /// The connection broke, or what came over it was not what the protocol says.
         case broken
+        /// What was given is not the address of a daemon.
+        case invalidAddress
+        /// The daemon shows another certificate than the one it is known by, or one that nobody vouches for.
+        case notRecognised
     }
 
     /// The kind.
@@ -32,6 +36,9 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
 
     /// Whether the daemon said that there is no such thing.
     public var isNotFound: Bool { code == .refused(status: 404) }
+
+    /// Whether the daemon said that it does not trust this client.
+    public var isForbidden: Bool { code == .refused(status: 403) }
 }
 
 extension ClientError {

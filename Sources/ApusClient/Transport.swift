@@ -2,24 +2,50 @@ import Glibc
 public import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 
 /// Opens connections to one daemon; each request and each websocket has its own, as LXD's client does it.
 package struct Transport: Sendable {
     typealias HTTPChannel = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
 
+    /// How long connecting may take, TLS included.
+    package static let connectLimit: TimeAmount = .seconds(15)
+
     let endpoint: Endpoint
     let group: any EventLoopGroup
+    private let way: Way
 
-    package init(endpoint: Endpoint, group: any EventLoopGroup) {
+    /// How a connection is made.
+    private enum Way: Sendable {
+        case unixSocket(path: String)
+        case secure(Result<SecureConnector, ClientError>)
+    }
+
+    package init(
+        endpoint: Endpoint, group: any EventLoopGroup, connectLimit: TimeAmount = Self.connectLimit
+    ) {
         self.endpoint = endpoint
         self.group = group
+        switch endpoint {
+        case .unixSocket(let path):
+            way = .unixSocket(path: path)
+        case .https(let address):
+            way = .secure(
+                Result {
+                    SecureConnector(
+                        address: address, context: try SecureContext(address), group: group,
+                        limit: connectLimit)
+                }.mapError { .secure(address, stranger: nil, $0) })
+        }
     }
 
     /// Connects, sets the channel up, and says in plain words why it could not.
     func connect<Output: Sendable>(
         _ initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Output>
     ) async throws -> Output {
-        switch endpoint {
+        switch way {
+        case .secure(let connector):
+            return try await connector.get().connect(initializer)
         case .unixSocket(let path):
             do {
                 return try await ClientBootstrap(group: group)
@@ -56,8 +82,13 @@ package struct Transport: Sendable {
                 }
             }
         } catch let error as any NIOConnectionTrouble {
-            throw ClientError(.broken, "the connection to apusd broke: \(error)")
+            throw broken(error)
         }
+    }
+
+    /// What a connection that broke means for people.
+    func broken(_ error: any Error) -> ClientError {
+        ClientError(.broken, "the connection to \(endpoint) broke: \(error)")
     }
 
     /// Sends a request and collects the whole answer.
@@ -67,9 +98,16 @@ package struct Transport: Sendable {
         }
     }
 
+    private var host: String {
+        switch endpoint {
+        case .unixSocket: "apus"
+        case .https(let address): String(address.url.dropFirst("https://".count))
+        }
+    }
+
     func head(for request: Request) -> HTTPRequestHead {
         var headers = request.headers
-        headers.replaceOrAdd(name: "Host", value: "apus")
+        headers.replaceOrAdd(name: "Host", value: host)
         headers.replaceOrAdd(name: "User-Agent", value: "apus")
         switch request.body {
         case .none:
@@ -121,3 +159,5 @@ protocol NIOConnectionTrouble: Error {}
 extension IOError: NIOConnectionTrouble {}
 extension ChannelError: NIOConnectionTrouble {}
 extension NIOAsyncWriterError: NIOConnectionTrouble {}
+extension NIOSSLError: NIOConnectionTrouble {}
+extension BoringSSLError: NIOConnectionTrouble {}

@@ -5,22 +5,42 @@ import NIOWebSocket
 
 /// An open websocket.
 public struct WebSocket: Sendable {
-    /// What comes from the daemon. Pings are answered while this is being read.
+    /// The largest frame that is sent; more goes in several, which are one message still.
+    public static let largestFrame = 1 << 20
+
+    /// What comes from the daemon. May be read by one task, and once.
     public let messages: WebSocketMessages
     private let outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
+    private let turn: SendingTurn
 
     init(
         inbound: NIOAsyncChannelInboundStream<WebSocketFrame>,
-        outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
+        outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>, loop: any EventLoop, peer: Endpoint
     ) {
-        messages = WebSocketMessages(inbound: inbound, outbound: outbound)
+        turn = SendingTurn(loop)
+        messages = WebSocketMessages(inbound: inbound, outbound: outbound, peer: peer)
         self.outbound = outbound
     }
 
-    /// Sends bytes as one binary message.
+    /// Sends bytes as one binary message; waits while the daemon does not keep up. For one task at a time.
     public func send(_ bytes: ByteBuffer) async throws {
-        try await outbound.write(Self.frame(.binary, bytes))
+        var rest = bytes
+        var opcode = WebSocketOpcode.binary
+        while rest.readableBytes > Self.largestFrame, let part = rest.readSlice(length: Self.largestFrame) {
+            try await write(opcode, part, isLast: false)
+            opcode = .continuation
+        }
+        try await write(opcode, rest, isLast: true)
     }
+
+    private func write(_ opcode: WebSocketOpcode, _ bytes: ByteBuffer, isLast: Bool) async throws {
+        try await turn.wait()
+        try await outbound.write(Self.frame(opcode, bytes, isLast: isLast))
+        turn.passed(bytes.readableBytes)
+    }
+
+    /// Sends bytes as one binary message; waits while the daemon does not keep up. For one task at a time.
+    public func send(_ bytes: [UInt8]) async throws { try await send(ByteBuffer(bytes: bytes)) }
 
     /// Sends a text message.
     public func send(text: String) async throws {
@@ -37,79 +57,111 @@ public struct WebSocket: Sendable {
         try? await outbound.write(Self.frame(.connectionClose, ByteBuffer(bytes: [0x03, 0xE8])))
     }
 
-    fileprivate static func frame(_ opcode: WebSocketOpcode, _ bytes: ByteBuffer) -> WebSocketFrame {
-        WebSocketFrame(fin: true, opcode: opcode, maskKey: .random(), data: bytes)
+    fileprivate static func frame(
+        _ opcode: WebSocketOpcode, _ bytes: ByteBuffer, isLast: Bool = true
+    ) -> WebSocketFrame {
+        WebSocketFrame(fin: isLast, opcode: opcode, maskKey: .random(), data: bytes)
     }
 }
 
-/// The messages of a websocket, until the daemon closes it.
+/// The messages of a websocket, until the daemon closes it. Pings are answered while they are being read.
 public struct WebSocketMessages: AsyncSequence, Sendable {
     fileprivate let inbound: NIOAsyncChannelInboundStream<WebSocketFrame>
     fileprivate let outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
+    fileprivate let peer: Endpoint
 
     /// Begins to read.
-    public func makeAsyncIterator() -> Iterator {
-        Iterator(frames: inbound.makeAsyncIterator(), outbound: outbound)
-    }
+    public func makeAsyncIterator() -> Iterator { Iterator(self) }
 
     /// Reads messages one after another. A connection that ends without a goodbye is an error: something may be missing.
     public struct Iterator: AsyncIteratorProtocol {
-        fileprivate var frames: NIOAsyncChannelInboundStream<WebSocketFrame>.AsyncIterator
-        fileprivate let outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
-        private var assembler = WebSocketAssembler()
+        private var frames: NIOAsyncChannelInboundStream<WebSocketFrame>.AsyncIterator
+        private let outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
+        private let peer: Endpoint
+        private var assembler: WebSocketAssembler
         private var closed = false
 
-        fileprivate init(
-            frames: NIOAsyncChannelInboundStream<WebSocketFrame>.AsyncIterator,
-            outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
-        ) {
-            self.frames = frames
-            self.outbound = outbound
+        fileprivate init(_ messages: WebSocketMessages) {
+            frames = messages.inbound.makeAsyncIterator()
+            outbound = messages.outbound
+            peer = messages.peer
+            assembler = WebSocketAssembler(peer: messages.peer)
         }
 
-        /// The next message; nil once the daemon has closed the websocket.
+        /// The next message, a binary one in parts as they arrive; nil once the daemon has closed the websocket.
         public mutating func next() async throws -> WebSocketMessage? {
-            while !closed, let frame = try await nextFrame() {
-                switch try assembler.receive(frame) {
-                case .deliver(let message): return message
-                case .pong(let bytes): try? await outbound.write(WebSocket.frame(.pong, bytes))
-                case .nothing: continue
-                case .close: closed = true
-                }
+            while let frame = try await nextFrame() {
+                if case .deliver(let message) = try await act(on: frame) { return message }
             }
-            if closed || Task.isCancelled { return nil }
-            throw ClientError(.broken, "the connection to apusd ended too early")
+            return nil
+        }
+
+        /// The next message, whole; nil once the daemon has closed the websocket.
+        /// - Throws: `ClientError` with `broken` also if a binary message has more than `limit` bytes.
+        public mutating func nextWhole(limit: Int) async throws -> WebSocketMessage? {
+            var whole = ByteBuffer()
+            while let frame = try await nextFrame() {
+                switch try await act(on: frame) {
+                case .deliver(.bytes(var part)):
+                    if whole.readableBytes == 0 { whole = part } else { whole.writeBuffer(&part) }
+                    guard whole.readableBytes <= limit else {
+                        throw ClientError(.broken, "\(peer) sent a message of more than \(limit) bytes")
+                    }
+                case .deliver(let message): return message
+                case .nothing where frame.opcode == .binary || frame.opcode == .continuation: break
+                default: continue
+                }
+                if !assembler.isInMessage { return .bytes(whole) }
+            }
+            return nil
+        }
+
+        private mutating func act(on frame: WebSocketFrame) async throws -> WebSocketAssembler.Action {
+            let action = try assembler.receive(frame)
+            switch action {
+            case .pong(let bytes): try? await outbound.write(WebSocket.frame(.pong, bytes))
+            case .close: closed = true
+            case .deliver, .nothing: break
+            }
+            return action
         }
 
         private mutating func nextFrame() async throws -> WebSocketFrame? {
             do {
-                return try await frames.next()
+                if !closed, let frame = try await frames.next() { return frame }
             } catch let error as any NIOConnectionTrouble {
-                throw ClientError(.broken, "the connection to apusd broke: \(error)")
+                throw ClientError(.broken, "the connection to \(peer) broke: \(error)")
+            } catch let error as WebSocketFrameParser.Violation {
+                throw ClientError(.broken, "\(peer) broke the websocket protocol: \(error)")
             }
+            if closed || Task.isCancelled { return nil }
+            throw ClientError(.broken, "the connection to \(peer) ended too early")
         }
     }
 }
 
 extension Transport {
-    /// The largest frame that is taken from the daemon.
-    static let largestFrame = 16 << 20
+    /// How much may wait in a websocket's channel before its senders do. One frame can be encrypted while the kernel takes
+    /// another.
+    private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 512 << 10, high: 2 << 20)
 
     /// Opens a websocket for as long as `body` runs.
     package func webSocket<Output: Sendable>(
         _ request: Request, body: @escaping @Sendable (WebSocket) async throws -> Output
     ) async throws -> Output {
         let head = head(for: request)
-        let frames = try await connect { channel in
+        let frames = try await connect { [endpoint] channel in
             channel.eventLoop.makeCompletedFuture {
+                try channel.syncOptions?.setOption(.writeBufferWaterMark, value: Self.waterMark)
                 let result = channel.eventLoop.makePromise(of: WebSocketHandshake.Frames.self)
                 try channel.pipeline.syncOperations.addHandler(
-                    WebSocketHandshake(request: head, result: result))
+                    WebSocketHandshake(request: head, peer: endpoint, result: result))
                 return result.futureResult
             }
         }.get()
-        return try await frames.executeThenClose { inbound, outbound in
-            let socket = WebSocket(inbound: inbound, outbound: outbound)
+        return try await frames.executeThenClose { [endpoint] inbound, outbound in
+            let socket = WebSocket(
+                inbound: inbound, outbound: outbound, loop: frames.channel.eventLoop, peer: endpoint)
             let result = try await body(socket)
             await socket.close()
             return result

@@ -15,7 +15,7 @@ public enum WebSocketMessage: Sendable, Equatable {
 package struct WebSocketAssembler {
     /// What to do about a frame.
     package enum Action: Equatable {
-        /// Hand a message on.
+        /// Hand a message on, or bytes of one.
         case deliver(WebSocketMessage)
         /// Answer a ping with the same bytes.
         case pong(ByteBuffer)
@@ -34,35 +34,40 @@ package struct WebSocketAssembler {
         case binary
     }
     private var fragment = Fragment.none
+    private let peer: Endpoint
 
-    package init() {}
+    /// Reads what a daemon sends.
+    package init(peer: Endpoint) { self.peer = peer }
+
+    /// Whether a message has begun and not ended.
+    package var isInMessage: Bool { if case .none = fragment { false } else { true } }
 
     /// Takes a frame in.
     package mutating func receive(_ frame: WebSocketFrame) throws -> Action {
         switch frame.opcode {
-        case .ping: return .pong(frame.unmaskedData)
+        case .ping: return .pong(frame.data)
         case .pong: return .nothing
         case .connectionClose: return .close
         case .binary:
-            guard case .none = fragment else { throw Self.broken("a message began inside another") }
+            guard case .none = fragment else { throw broken("a message began inside another") }
             if !frame.fin { fragment = .binary }
-            return deliver(frame.unmaskedData)
+            return deliver(frame.data)
         case .text:
-            guard case .none = fragment else { throw Self.broken("a message began inside another") }
-            return try text(frame.unmaskedData, ended: frame.fin)
+            guard case .none = fragment else { throw broken("a message began inside another") }
+            return try text(frame.data, ended: frame.fin)
         case .continuation:
             switch fragment {
-            case .none: throw Self.broken("a continuation without a beginning")
+            case .none: throw broken("a continuation without a beginning")
             case .binary:
                 if frame.fin { fragment = .none }
-                return deliver(frame.unmaskedData)
+                return deliver(frame.data)
             case .text(var begun):
-                var more = frame.unmaskedData
+                var more = frame.data
                 begun.writeBuffer(&more)
                 return try text(begun, ended: frame.fin)
             }
         default:
-            throw Self.broken("a frame of an unknown kind")
+            throw broken("a frame of an unknown kind")
         }
     }
 
@@ -72,7 +77,7 @@ package struct WebSocketAssembler {
 
     private mutating func text(_ bytes: ByteBuffer, ended: Bool) throws -> Action {
         guard bytes.readableBytes <= Self.textLimit else {
-            throw Self.broken("a text message that never ends")
+            throw broken("a text message that never ends")
         }
         guard ended else {
             fragment = .text(bytes)
@@ -82,7 +87,7 @@ package struct WebSocketAssembler {
         return .deliver(bytes.readableBytes == 0 ? .endOfStream : .text(String(buffer: bytes)))
     }
 
-    private static func broken(_ what: String) -> ClientError {
-        ClientError(.broken, "apusd broke the websocket protocol: \(what)")
+    private func broken(_ what: String) -> ClientError {
+        ClientError(.broken, "\(peer) broke the websocket protocol: \(what)")
     }
 }

@@ -20,6 +20,7 @@ final class WebSocketHandshake: ChannelInboundHandler, RemovableChannelHandler {
     }
     private let request: HTTPRequestHead
     private let key = WebSocketKey.random()
+    private let peer: Endpoint
     private let result: EventLoopPromise<Frames>
     private var state = State.waiting
     private var received = ByteBuffer()
@@ -27,8 +28,9 @@ final class WebSocketHandshake: ChannelInboundHandler, RemovableChannelHandler {
     /// The largest head of an answer, and the largest refusal, that are taken.
     private static let limit = 1 << 20
 
-    init(request: HTTPRequestHead, result: EventLoopPromise<Frames>) {
+    init(request: HTTPRequestHead, peer: Endpoint, result: EventLoopPromise<Frames>) {
         self.request = request
+        self.peer = peer
         self.result = result
     }
 
@@ -55,15 +57,22 @@ final class WebSocketHandshake: ChannelInboundHandler, RemovableChannelHandler {
         do {
             if case .waiting = state { try readHead(context) }
             if case .refused(_, let length?) = state, received.readableBytes >= length { refuse(context) }
-            if received.readableBytes > Self.limit, !isFinished { throw Self.broken("is too long") }
+            if received.readableBytes > Self.limit, !isFinished { throw broken("is too long") }
         } catch {
             fail(error, context)
         }
     }
 
+    // The connection may be gone before its pipeline was ready.
+    func handlerRemoved(context: ChannelHandlerContext) {
+        guard !isFinished else { return }
+        state = .finished
+        result.fail(broken("has no end"))
+    }
+
     func channelInactive(context: ChannelHandlerContext) {
         switch state {
-        case .waiting: fail(Self.broken("has no end"), context)
+        case .waiting: fail(broken("has no end"), context)
         case .refused: refuse(context)
         case .finished: break
         }
@@ -71,7 +80,7 @@ final class WebSocketHandshake: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if !isFinished { fail(ClientError(.broken, "the connection to apusd broke: \(error)"), context) }
+        if !isFinished { fail(ClientError(.broken, "the connection to \(peer) broke: \(error)"), context) }
         context.fireErrorCaught(error)
     }
 
@@ -89,11 +98,11 @@ final class WebSocketHandshake: ChannelInboundHandler, RemovableChannelHandler {
         let lines = text.split(separator: "\r\n")
         let words = (lines.first ?? "").split(separator: " ", maxSplits: 2)
         guard words.count >= 2, words[0].hasPrefix("HTTP/1."), let status = Int(words[1]) else {
-            throw Self.broken("is not HTTP")
+            throw broken("is not HTTP")
         }
         var headers: [String: String] = [:]
         for line in lines.dropFirst() {
-            guard let colon = line.firstIndex(of: ":") else { throw Self.broken("has a malformed header") }
+            guard let colon = line.firstIndex(of: ":") else { throw broken("has a malformed header") }
             headers[line[..<colon].lowercased()] =
                 String(line[line.index(after: colon)...]).trimmingSpaces
         }
@@ -103,16 +112,14 @@ final class WebSocketHandshake: ChannelInboundHandler, RemovableChannelHandler {
         }
         guard headers["upgrade"]?.lowercased() == "websocket",
             headers["sec-websocket-accept"] == WebSocketKey.accept(for: key)
-        else { throw Self.broken("does not agree to a websocket") }
+        else { throw broken("does not agree to a websocket") }
         try open(context)
     }
 
     /// Makes the connection a websocket and hands on what came after the answer.
     private func open(_ context: ChannelHandlerContext) throws {
         let pipeline = context.pipeline.syncOperations
-        try pipeline.addHandlers(
-            WebSocketFrameEncoder(),
-            ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: Transport.largestFrame)))
+        try pipeline.addHandler(WebSocketCodec(toClient: false))
         let frames = try Frames(wrappingChannelSynchronously: context.channel)
         state = .finished
         result.succeed(frames)
@@ -125,7 +132,7 @@ final class WebSocketHandshake: ChannelInboundHandler, RemovableChannelHandler {
 
     private func refuse(_ context: ChannelHandlerContext) {
         guard case .refused(let status, _) = state else { return }
-        fail(Client.refusal(status: status, body: received), context)
+        fail(Client.refusal(status: status, body: received, by: peer), context)
     }
 
     private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
@@ -134,8 +141,8 @@ final class WebSocketHandshake: ChannelInboundHandler, RemovableChannelHandler {
         context.close(promise: nil)
     }
 
-    private static func broken(_ what: String) -> ClientError {
-        ClientError(.broken, "apusd's answer to a websocket handshake \(what)")
+    private func broken(_ what: String) -> ClientError {
+        ClientError(.broken, "\(peer)'s answer to a websocket handshake \(what)")
     }
 }
 

@@ -1,8 +1,11 @@
+import Certificates
 import Foundation
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import NIOWebSocket
+import Synchronization
 
 /// A request as the test server got it.
 struct Seen: Sendable {
@@ -47,6 +50,11 @@ struct TestServer: Sendable {
     typealias Handler = @Sendable (Seen) async -> Answer
     typealias SocketHandler = @Sendable (String, Frames, Writer) async throws -> Void
 
+    /// The certificates that clients showed.
+    final class Clients: Sendable {
+        let certificates = Mutex<[TLSCertificate]>([])
+    }
+
     private enum Connection: Sendable {
         case http(NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>)
         case webSocket(String, NIOAsyncChannel<WebSocketFrame, WebSocketFrame>)
@@ -59,9 +67,50 @@ struct TestServer: Sendable {
     func run(_ body: @escaping @Sendable (String) async throws -> Void) async throws {
         let path = NSTemporaryDirectory() + "/apus-test-\(UUID().uuidString.prefix(8)).socket"
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let listener: NIOAsyncChannel<EventLoopFuture<Connection>, Never> = try await ServerBootstrap(
-            group: MultiThreadedEventLoopGroup.singleton
-        ).bind(unixDomainSocketPath: path) { channel in Self.prepare(channel) }
+        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(unixDomainSocketPath: path) { channel in Self.prepare(channel) }
+        try await serve(listener) { try await body(path) }
+    }
+
+    /// Runs `body` with the port of a server that speaks TLS with an identity and takes every client's certificate, as
+    /// daemons do; those go into `clients`.
+    func runSecure(
+        _ identity: Identity, clients: Clients = Clients(),
+        _ body: @escaping @Sendable (Int) async throws -> Void
+    ) async throws {
+        var tls = TLSConfiguration.makeServerConfiguration(
+            certificateChain: [
+                .certificate(try NIOSSLCertificate(bytes: identity.certificate.der, format: .der))
+            ],
+            privateKey: .privateKey(
+                try NIOSSLPrivateKey(bytes: Array(identity.privateKeyPEM.utf8), format: .pem)))
+        tls.minimumTLSVersion = .tlsv13
+        tls.certificateVerification = .optionalVerification
+        let context = try NIOSSLContext(configuration: tls)
+        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        NIOSSLServerHandler(
+                            context: context,
+                            customVerificationCallback: { certificates, verdict in
+                                if let der = try? certificates.first?.toDERBytes(),
+                                    let certificate = try? TLSCertificate(der: der)
+                                {
+                                    clients.certificates.withLock { $0.append(certificate) }
+                                }
+                                verdict.succeed(.certificateVerified)
+                            }))
+                }.flatMap { Self.prepare(channel) }
+            }
+        let port = listener.channel.localAddress?.port ?? 0
+        try await serve(listener) { try await body(port) }
+    }
+
+    private func serve(
+        _ listener: NIOAsyncChannel<EventLoopFuture<Connection>, Never>,
+        _ body: @escaping @Sendable () async throws -> Void
+    ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 try await listener.executeThenClose { inbound in
@@ -74,7 +123,7 @@ struct TestServer: Sendable {
                     }
                 }
             }
-            try await body(path)
+            try await body()
             tasks.cancelAll()
         }
     }
@@ -146,5 +195,29 @@ extension TestServer.Writer {
 
     func text(_ text: String) async throws {
         try await write(WebSocketFrame(fin: true, opcode: .text, data: ByteBuffer(string: text)))
+    }
+}
+
+extension TestServer {
+    /// A port where nobody listens.
+    static func freePort() async throws -> Int {
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = channel.localAddress?.port ?? 0
+        try await channel.close()
+        return port
+    }
+
+    /// Runs `body` with the port of a listener that never says anything.
+    static func silent(_ body: (Int) async throws -> Void) async throws {
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0).get()
+        do {
+            try await body(channel.localAddress?.port ?? 0)
+        } catch {
+            try? await channel.close()
+            throw error
+        }
+        try await channel.close()
     }
 }

@@ -10,7 +10,7 @@ struct WebSocketAssemblerTests {
     }
 
     @Test func wholeMessages() throws {
-        var assembler = WebSocketAssembler()
+        var assembler = WebSocketAssembler(peer: .local)
         #expect(try assembler.receive(frame(.text, "hello")) == .deliver(.text("hello")))
         #expect(try assembler.receive(frame(.binary, "x")) == .deliver(.bytes(ByteBuffer(string: "x"))))
         #expect(try assembler.receive(frame(.text, "")) == .deliver(.endOfStream))
@@ -18,7 +18,7 @@ struct WebSocketAssemblerTests {
     }
 
     @Test func fragmentsWithPingsBetween() throws {
-        var assembler = WebSocketAssembler()
+        var assembler = WebSocketAssembler(peer: .local)
         #expect(try assembler.receive(frame(.text, "he", fin: false)) == .nothing)
         #expect(try assembler.receive(frame(.ping, "keepalive")) == .pong(ByteBuffer(string: "keepalive")))
         #expect(try assembler.receive(frame(.continuation, "ll", fin: false)) == .nothing)
@@ -33,16 +33,16 @@ struct WebSocketAssemblerTests {
 
     @Test func brokenSequences() {
         #expect(throws: ClientError.self) {
-            var assembler = WebSocketAssembler()
+            var assembler = WebSocketAssembler(peer: .local)
             _ = try assembler.receive(frame(.continuation, "x"))
         }
         #expect(throws: ClientError.self) {
-            var assembler = WebSocketAssembler()
+            var assembler = WebSocketAssembler(peer: .local)
             _ = try assembler.receive(frame(.text, "x", fin: false))
             _ = try assembler.receive(frame(.text, "y"))
         }
         #expect(throws: ClientError.self) {
-            var assembler = WebSocketAssembler()
+            var assembler = WebSocketAssembler(peer: .local)
             _ = try assembler.receive(frame(.binary, "x", fin: false))
             _ = try assembler.receive(frame(.binary, "y"))
         }
