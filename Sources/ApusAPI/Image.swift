@@ -141,17 +141,20 @@ public struct ImageSource: Codable, Sendable, Equatable {
     @Defaulted public var mode: String
     /// Who has it.
     @Defaulted public var server: String
-    /// "simplestreams" for an image server, "debian" to build it here.
+    /// "simplestreams" for an image server, "lxd" for another daemon, "debian" to build it here.
     @Defaulted public var `protocol`: String
-    /// Certificates in PEM that the server is trusted by, beside those of the system.
+    /// Certificates in PEM that an image server is trusted by, beside those of the system; of a daemon the one that it has
+    /// to show.
     @Defaulted public var certificate: String
     /// Its name there.
     @Defaulted public var alias: String
     /// Its fingerprint there.
     @Defaulted public var fingerprint: String
+    /// With protocol "lxd": what opens an image there that is not public. Not kept.
+    public var secret: String?
 
     enum CodingKeys: String, CodingKey {
-        case type, name, mode, server, alias, fingerprint, certificate
+        case type, name, mode, server, alias, fingerprint, certificate, secret
         case `protocol` = "protocol"
     }
 

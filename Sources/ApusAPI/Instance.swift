@@ -179,11 +179,14 @@ public struct InstanceSource: Codable, Sendable, Equatable {
     @Defaulted public var fingerprint: String
     /// Who has the image, if not this daemon.
     @Defaulted public var server: String
-    /// How to get it from there: empty for this daemon's own store, "simplestreams" from an image server, "debian" to
-    /// build it here.
+    /// How to get it from there: empty for this daemon's own store, "simplestreams" from an image server, "lxd" from
+    /// another daemon, "debian" to build it here.
     @Defaulted public var `protocol`: String
-    /// Certificates in PEM that the server is trusted by, beside those of the system.
+    /// Certificates in PEM that an image server is trusted by, beside those of the system; of a daemon the one that it has
+    /// to show.
     @Defaulted public var certificate: String
+    /// With protocol "lxd": what opens an image there that is not public.
+    public var secret: String?
     /// "pull" or empty.
     @Defaulted public var mode: String
     /// The container or "container/snapshot" to copy, with type "copy".
@@ -194,7 +197,7 @@ public struct InstanceSource: Codable, Sendable, Equatable {
     @Defaulted public var instanceOnly: Bool
 
     enum CodingKeys: String, CodingKey {
-        case type, alias, fingerprint, server, mode, source, certificate
+        case type, alias, fingerprint, server, mode, source, certificate, secret
         case `protocol` = "protocol"
         case containerOnly = "container_only"
         case instanceOnly = "instance_only"

@@ -1,5 +1,6 @@
 import ApusClient
 public import ArgumentParser
+import Certificates
 import Glibc
 import NIOCore
 
@@ -17,7 +18,8 @@ public struct Apus: AsyncParsableCommand {
               apus snapshot c1 s1 --stateful    Keep its files and processes.
               apus restore c1 s1                Go on from that instant.
 
-            The daemon is the one of the directory APUS_DIR (default /var/lib/apus). \
+            The daemon is the one of the directory APUS_DIR (default /var/lib/apus), or that of another host: \
+            every name may be written REMOTE:NAME (see apus remote). \
             A command exits with 0, with 1 if it failed, with 64 if it was called wrongly; \
             exec gives the command's own exit code.
             """,
@@ -77,6 +79,7 @@ public struct Apus: AsyncParsableCommand {
         case let code as ExitCode: Glibc.exit(code.rawValue)
         case let error as ClientError: fail(error.message)
         case let error as Failure: fail(error.description)
+        case let error as CertificateError: fail(error.message)
         case let error as FileFailure: fail(error.description)
         case is CancellationError: fail("cancelled")
         default: exit(withError: error)

@@ -15,9 +15,15 @@ struct NameTests {
     @Test func containers() throws {
         #expect(try ContainerName("c1").name == "c1")
         #expect(try ContainerName("local:c1").name == "c1")
-        #expect(throws: Failure("there is no remote \"host2\"; this version of apus knows only \"local:\"")) {
-            try ContainerName("host2:c1")
+        #expect(try ContainerName("host2:c1").remote == "host2")
+        #expect(try ContainerName("host2:c1").name == "c1")
+        #expect(throws: Failure("there is no remote \"nowhere\"; see: apus remote list")) {
+            try Remotes.client(of: "nowhere")
         }
+        #expect(throws: Failure.self) { try Remotes.client(of: "images") }
+        #expect(try ResourceName("c1").name(on: "host2") == "c1")
+        #expect(try ResourceName("host2:c1").name(on: "host2") == "c1")
+        #expect(throws: Failure.self) { try ResourceName("local:c1").name(on: "host2") }
         #expect(throws: Failure.self) { try ContainerName("") }
         #expect(throws: Failure.self) { try ContainerName("c1/s1") }
     }
@@ -45,6 +51,21 @@ struct NameTests {
         ("busybox", .local("busybox")), ("local:busybox", .local("busybox")),
     ])
     func images(text: String, image: ImageName) throws { #expect(try ImageName(text) == image) }
+
+    @Test(arguments: [
+        ("host2:web", "local", ImageName.server("host2", "web")), ("host2:web", "host2", .local("web")),
+        ("local:web", "host2", .server("local", "web")), ("web", "host2", .local("web")),
+        ("debian:12", "host2", .debian("12")),
+    ])
+    func imagesForAnotherHost(text: String, host: String, image: ImageName) throws {
+        #expect(try ImageName(text, for: host) == image)
+    }
+
+    @Test(arguments: [
+        ("", "local"), ("remotes: {}\ndefault-remote: host2\n", "host2"), ("default-remote: \"a\"", "a"),
+        ("default-remote:", "local"), ("x:\n  default-remote: b", "local"),
+    ])
+    func defaultRemotes(file: String, name: String) { #expect(Remotes.defaultName(in: file) == name) }
 
     @Test func imagesFromElsewhere() {
         #expect(throws: Failure.self) { try Remotes().imageServer("nowhere") }

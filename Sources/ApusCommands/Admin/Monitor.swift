@@ -14,6 +14,11 @@ package struct Monitor: AsyncParsableCommand {
               apus monitor --type logging --format pretty
             """)
 
+    @Argument(
+        help: ArgumentHelp("REMOTE: of the daemon, if it is not the default one.", valueName: "remote:"),
+        completion: .hosts)
+    package var remote: String?
+
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp("Only these: operation, lifecycle, logging; may be repeated.", valueName: "type"))
@@ -57,11 +62,11 @@ package struct Monitor: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: remote)
         let format = format
         try await session.client.events(types: type) { events in
             for try await event in events { session.output.write(try Self.render(event, as: format)) }
         }
-        throw Failure("apusd has closed the stream of events")
+        throw Failure("\(session.client.endpoint) has closed the stream of events")
     }
 }

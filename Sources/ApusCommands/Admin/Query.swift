@@ -15,10 +15,13 @@ package struct Query: AsyncParsableCommand {
 
             EXAMPLES:
               apus query /1.0/instances
+              apus query host2:/1.0
               apus query -X PUT -d '{"action": "stop"}' --wait /1.0/instances/c1/state
             """)
 
-    @Argument(help: ArgumentHelp("The path, such as /1.0/instances.", valueName: "path"))
+    @Argument(
+        help: ArgumentHelp(
+            "The path, such as /1.0/instances, of the default remote or after REMOTE:.", valueName: "path"))
     package var path: String
 
     @Option(
@@ -43,8 +46,7 @@ package struct Query: AsyncParsableCommand {
 
     /// The request.
     package func request() throws -> Request {
-        let path =
-            ResourceName(self.path).remote.hasPrefix("/") ? self.path : try ResourceName(self.path).local()
+        let path = self.path.hasPrefix("/") ? self.path : ResourceName(self.path).name
         guard path.hasPrefix("/") else { throw Failure("a path begins with \"/\": /1.0/instances") }
         var request = Request(HTTPMethod(rawValue: method.uppercased()), path)
         if let data {
@@ -55,7 +57,7 @@ package struct Query: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: path.hasPrefix("/") ? nil : path)
         let request = try request()
         let reply =
             raw ? try await session.client.exchange(request) : try await session.client.perform(request)

@@ -12,12 +12,17 @@ package struct VersionCommand: AsyncParsableCommand {
               apus version
             """)
 
+    @Argument(
+        help: ArgumentHelp("REMOTE: of the daemon, if it is not the default one.", valueName: "remote:"),
+        completion: .hosts)
+    package var remote: String?
+
     @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: remote)
         session.output.print("Client version: \(Version.current)")
         let daemon: String
         do {

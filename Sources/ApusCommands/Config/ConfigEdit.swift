@@ -30,7 +30,7 @@ package struct ConfigEdit: AsyncParsableCommand {
         """
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: container)
         let name = try ContainerName(container).name
         let loop = EditLoop<EditableInstance>(
             preface: Self.preface, noun: "container's configuration",

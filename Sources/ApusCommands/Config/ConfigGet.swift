@@ -14,7 +14,8 @@ package struct ConfigGet: AsyncParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The container; left out for a key of the daemon.", valueName: "container"),
+        help: ArgumentHelp(
+            "The container; left out, or REMOTE:, for a key of the daemon.", valueName: "container"),
         completion: .containers)
     package var container: String
 
@@ -33,10 +34,11 @@ package struct ConfigGet: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
-        guard let key else {
-            return session.output.print(try await session.client.server().config[container] ?? "")
+        let session = try global.session(ofConfig: container)
+        if Settings.isServer(container), let key = Settings.words(container, key.map { [$0] } ?? []).first {
+            return session.output.print(try await session.client.server().config[key] ?? "")
         }
+        guard let key else { return }
         let instance = try await session.client.instance(try ContainerName(container).name)
         session.output.print((expanded ? instance.expandedConfig : instance.config)[key] ?? "")
     }

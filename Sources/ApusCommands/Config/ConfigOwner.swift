@@ -13,8 +13,8 @@ package protocol ConfigOwner: Sendable {
     static var example: String { get }
     /// What the shell offers.
     static var completion: CompletionKind { get }
-    /// Its name.
-    var name: String { get }
+    /// Its name, with its remote.
+    var resource: ResourceName { get }
 
     /// Reads a name from the command line.
     init(_ text: String) throws
@@ -43,8 +43,13 @@ package struct ConfigSheet: Sendable {
 }
 
 extension ConfigOwner {
+    /// Its name.
+    package var name: String { resource.name }
+
     /// Fetches, changes and sends; begins anew if somebody else was quicker.
     package func change(_ session: Session, _ edit: (inout ConfigSheet) throws -> Void) async throws {
+        // Beside a network or a volume it may have been given a remote of its own.
+        _ = try resource.name(on: session.remote)
         try await Client.change {
             let sheet = try await load(session.client)
             return (sheet, sheet.etag)
@@ -62,9 +67,12 @@ package struct ContainerOwner: ConfigOwner {
     package static let command = "config"
     package static let example = "c1"
     package static var completion: CompletionKind { .containers }
-    package let name: String
+    package let resource: ResourceName
 
-    package init(_ text: String) throws { name = try ContainerName(text).name }
+    package init(_ text: String) throws {
+        resource = ResourceName(text)
+        _ = try ContainerName(text)
+    }
 
     package func load(_ client: Client) async throws -> ConfigSheet {
         let (instance, etag) = try await client.getTagged(
@@ -89,11 +97,11 @@ package struct ProfileOwner: ConfigOwner {
     package static let command = "profile"
     package static let example = "web"
     package static var completion: CompletionKind { .profiles }
-    package let name: String
+    package let resource: ResourceName
 
     package init(_ text: String) throws {
-        name = try ResourceName(text).local()
-        guard !name.isEmpty else { throw Failure("a profile's name is missing") }
+        resource = ResourceName(text)
+        guard !resource.name.isEmpty else { throw Failure("a profile's name is missing") }
     }
 
     package func load(_ client: Client) async throws -> ConfigSheet {

@@ -14,10 +14,12 @@ package struct ConfigSet: AsyncParsableCommand {
               apus config set c1 limits.memory 512MiB
               apus config set c1 limits.memory=512MiB limits.processes=200
               apus config set images.remote_cache_expiry=5
+              apus config set host2: core.https_address :8443
             """)
 
     @Argument(
-        help: ArgumentHelp("The container; left out for keys of the daemon.", valueName: "container"),
+        help: ArgumentHelp(
+            "The container; left out, or REMOTE:, for keys of the daemon.", valueName: "container"),
         completion: .containers)
     package var container: String
 
@@ -31,15 +33,15 @@ package struct ConfigSet: AsyncParsableCommand {
     package func validate() throws { _ = try keys() }
 
     /// Whether the keys are the daemon's own.
-    package var isServer: Bool { Settings.isServerKey(container) }
+    package var isServer: Bool { Settings.isServer(container) }
 
     /// The keys to set.
     package func keys() throws -> [String: String] {
-        try Settings.keys(isServer ? [container] + settings : settings)
+        try Settings.keys(Settings.words(container, settings))
     }
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(ofConfig: container)
         let keys = try Settings.reading(try keys())
         if isServer { return try await session.client.patchServer(keys) }
         var patch = InstancePatch()

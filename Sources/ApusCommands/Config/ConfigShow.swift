@@ -17,7 +17,8 @@ package struct ConfigShow: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "The container, or CONTAINER/SNAPSHOT; left out for the daemon.", valueName: "container"),
+            "The container, or CONTAINER/SNAPSHOT; left out, or REMOTE:, for the daemon.",
+            valueName: "container"),
         completion: .snapshots)
     package var container: String?
 
@@ -29,8 +30,8 @@ package struct ConfigShow: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        guard let container else {
+        let session = try global.session(of: container)
+        guard let container, !ResourceName(container).name.isEmpty else {
             let server = ["config": try await session.client.server().config]
             return session.output.write(try Rendering.yaml(server))
         }

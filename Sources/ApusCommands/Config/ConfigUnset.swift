@@ -14,7 +14,8 @@ package struct ConfigUnset: AsyncParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The container; left out for keys of the daemon.", valueName: "container"),
+        help: ArgumentHelp(
+            "The container; left out, or REMOTE:, for keys of the daemon.", valueName: "container"),
         completion: .containers)
     package var container: String
 
@@ -26,13 +27,13 @@ package struct ConfigUnset: AsyncParsableCommand {
     package init() {}
 
     package func validate() throws {
-        if keys.isEmpty, !Settings.isServerKey(container) { throw ValidationError("Which keys?") }
+        if Settings.words(container, keys).isEmpty { throw ValidationError("Which keys?") }
     }
 
     package func run() async throws {
-        let session = global.session
-        if Settings.isServerKey(container) {
-            let all = [container] + keys
+        let session = try global.session(ofConfig: container)
+        if Settings.isServer(container) {
+            let all = Settings.words(container, keys)
             return try await session.client.patchServer(
                 Dictionary(uniqueKeysWithValues: Set(all).map { ($0, "") }))
         }

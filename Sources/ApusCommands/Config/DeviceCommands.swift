@@ -77,7 +77,7 @@ package struct DeviceAdd<Owner: ConfigOwner>: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.name)
         let owner = try target.owner()
         try await owner.change(session) { sheet in
             guard sheet.devices[device] == nil else {
@@ -111,7 +111,7 @@ package struct DeviceGet<Owner: ConfigOwner>: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.name)
         let owner = try target.owner()
         let sheet = try await owner.load(session.client)
         session.output.print(try sheet.ownDevice(device, of: owner)[key] ?? "")
@@ -135,7 +135,7 @@ package struct DeviceList<Owner: ConfigOwner>: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.name)
         for name in try await target.owner().load(session.client).devices.keys.sorted() {
             session.output.print(name)
         }
@@ -163,7 +163,7 @@ package struct DeviceRemove<Owner: ConfigOwner>: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.name)
         let owner = try target.owner()
         try await owner.change(session) { sheet in
             for device in devices {
@@ -202,7 +202,7 @@ package struct DeviceSet<Owner: ConfigOwner>: AsyncParsableCommand {
     package func validate() throws { _ = try Settings.keys(settings) }
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.name)
         let owner = try target.owner()
         let keys = try Settings.keys(settings)
         try await owner.change(session) { sheet in
@@ -228,7 +228,7 @@ package struct DeviceShow<Owner: ConfigOwner>: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.name)
         session.output.write(
             try Rendering.yaml(try await target.owner().load(session.client).devices))
     }
@@ -256,7 +256,7 @@ package struct DeviceUnset<Owner: ConfigOwner>: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.name)
         let owner = try target.owner()
         try await owner.change(session) { sheet in
             sheet.devices[device] = try sheet.ownDevice(device, of: owner).filter { !keys.contains($0.key) }
@@ -285,7 +285,7 @@ package struct DeviceOverride: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.name)
         let owner = try target.owner()
         try await owner.change(session) { sheet in
             guard sheet.devices[device] == nil else {

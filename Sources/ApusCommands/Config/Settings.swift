@@ -19,4 +19,12 @@ package enum Settings {
 
     /// Whether a word names a key rather than a container: those have dots, containers do not.
     static func isServerKey(_ word: String) -> Bool { word.contains(".") || KeyValue(argument: word) != nil }
+
+    /// Whether a first word is about the daemon itself: a key of its, or a remote alone.
+    static func isServer(_ word: String) -> Bool { isServerKey(word) || ResourceName(word).name.isEmpty }
+
+    /// The words that are keys, when the first may be a container or a remote.
+    static func words(_ first: String, _ rest: [String]) -> [String] {
+        isServerKey(first) ? [first] + rest : rest
+    }
 }

@@ -28,7 +28,7 @@ package struct ConsoleCommand: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: container)
         let name = try ContainerName(container).name
         if showLog {
             let bytes = try await session.client.consoleLog(of: name)

@@ -11,7 +11,6 @@ package struct ContainerFilter {
     /// Reads the filters; all of them must hold.
     package init(_ texts: [String]) throws {
         terms = try texts.map { text in
-            let text = try ResourceName(text).local()
             if let pair = KeyValue(argument: text) {
                 return .property(pair.key, try Self.regex("^(?:\(pair.value))$"))
             }

@@ -86,7 +86,7 @@ package struct Copy: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: source)
         let post = try request()
         let operation = try await session.client.createInstance(post)
         let ended = try await session.finish(operation, "Copying \(source)")

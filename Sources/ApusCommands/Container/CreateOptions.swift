@@ -6,14 +6,16 @@ package import ArgumentParser
 package struct CreateOptions: ParsableArguments {
     @Argument(
         help: ArgumentHelp(
-            "The image: an alias or fingerprint of the daemon's store, debian:RELEASE, or REMOTE:IMAGE.",
+            "The image: an alias or fingerprint of the store of the daemon that makes the container, debian:RELEASE, or REMOTE:IMAGE.",
             valueName: "image"
         ),
         completion: .images)
     package var image: String
 
     @Argument(
-        help: ArgumentHelp("The container's name; the daemon picks one if it is left out.", valueName: "name")
+        help: ArgumentHelp(
+            "The container's name; the daemon picks one if it is left out. REMOTE:NAME makes it there.",
+            valueName: "name")
     )
     package var name: String?
 
@@ -49,9 +51,18 @@ package struct CreateOptions: ParsableArguments {
         }
     }
 
+    /// A session with the daemon that is to make it.
+    var session: Session { get throws { try global.session(of: name) } }
+
+    /// The container's name; empty for the daemon to pick one.
+    private func containerName() throws -> String {
+        guard let name, !ResourceName(name).name.isEmpty else { return "" }
+        return try ContainerName(name).name
+    }
+
     /// What is sent to the daemon, once it is known where the image is.
     package func request(source: InstanceSource) throws -> InstancesPost {
-        var post = InstancesPost(name: try name.map { try ContainerName($0).name } ?? "", source: source)
+        var post = InstancesPost(name: try containerName(), source: source)
         post.config = config.dictionary
         post.devices = Dictionary(device.map { ($0.name, $0.keys) }, uniquingKeysWith: { _, last in last })
         if let storage { post.devices["root"] = ["type": "disk", "path": "/", "pool": storage] }
@@ -62,7 +73,8 @@ package struct CreateOptions: ParsableArguments {
 
     /// Creates the container and gives its name.
     func create(in session: Session) async throws -> String {
-        let post = try request(source: try await ImageName(image).instanceSource(session.client))
+        let post = try request(
+            source: try await ImageName(image, for: session.remote).instanceSource(session))
         session.output.announce(post.name.isEmpty ? "Creating the container" : "Creating \(post.name)")
         let operation = try await session.client.createInstance(post)
         let name = post.name.isEmpty ? operation.instanceName : post.name

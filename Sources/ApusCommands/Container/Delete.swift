@@ -30,26 +30,24 @@ package struct Delete: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        var chosen: [String: SnapshotName] = [:]
-        var order: [String] = []
+        var chosen: [SnapshotName] = []
         for text in names {
             let name = try SnapshotName(text)
-            if interactive, !confirmed(name, output: session.output) { continue }
-            let key = name.snapshot.map { "\(name.container)/\($0)" } ?? name.container
-            if chosen.updateValue(name, forKey: key) == nil { order.append(key) }
+            if interactive, !confirmed(name, output: global.session.output) { continue }
+            if !chosen.contains(name) { chosen.append(name) }
         }
-        let (selected, force) = (chosen, force)
         // Snapshots first: their container may be on the list, too.
-        for key in order {
-            guard let name = selected[key], let snapshot = name.snapshot else { continue }
+        for name in chosen {
+            guard let snapshot = name.snapshot else { continue }
+            let session = try global.session(on: name.remote)
             let operation = try await session.client.deleteSnapshot(snapshot, of: name.container)
-            try await session.finish(operation, "Deleting \(key)")
+            try await session.finish(operation, "Deleting \(name.container)/\(snapshot)")
         }
-        let containers = order.filter { selected[$0]?.snapshot == nil }
-        guard !containers.isEmpty else { return }
-        try await session.each(containers, "Deleting") { name in
-            try await Self.delete(name, force: force, client: session.client)
+        let force = force
+        let containers = chosen.filter { $0.snapshot == nil }
+            .map { ContainerName(remote: $0.remote, name: $0.container) }
+        try await global.each(containers, "Deleting") { client, name in
+            try await Self.delete(name, force: force, client: client)
         }
     }
 

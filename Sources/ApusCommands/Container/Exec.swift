@@ -101,7 +101,8 @@ package struct Exec: AsyncParsableCommand {
         let streams = TerminalStreams(
             input: disableStdin ? nil : STDIN_FILENO, interactive: interactive, raw: interactive)
         do {
-            let code = try await global.session.client.exec(request, in: name, streams: streams.session)
+            let client = try global.session(of: container).client
+            let code = try await client.exec(request, in: name, streams: streams.session)
             Terminal.restore()
             throw ExitCode(code)
         } catch let failure as FileFailure where failure.errno == EPIPE {

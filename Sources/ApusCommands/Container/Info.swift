@@ -29,8 +29,8 @@ package struct Info: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        guard let container, container != "local:" else {
+        let session = try global.session(of: container)
+        guard let container, !ResourceName(container).name.isEmpty else {
             if showLog { throw Failure("--show-log needs a container") }
             session.output.write(try Rendering.yaml(try await session.client.server()))
             return

@@ -16,6 +16,6 @@ package struct Init: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        _ = try await create.create(in: create.global.session)
+        _ = try await create.create(in: try create.session)
     }
 }

@@ -12,6 +12,8 @@ package struct Launch: AsyncParsableCommand {
               apus launch debian:12 c1
               apus launch debian:13 web -c limits.memory=512MiB -c boot.autostart=true
               apus launch my-image -e
+              apus launch host2:web c1
+              apus launch debian:12 host2:c1
             """)
 
     @OptionGroup package var create: CreateOptions
@@ -19,7 +21,7 @@ package struct Launch: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = create.global.session
+        let session = try create.session
         let name = try await create.create(in: session)
         session.output.announce("Starting \(name)")
         try await session.finish(

@@ -19,11 +19,15 @@ package struct List: AsyncParsableCommand {
             EXAMPLES:
               apus list
               apus list web status=running
+              apus list host2: web
               apus list -c nsSpm
               apus list --format json
             """)
 
-    @Argument(help: ArgumentHelp("Which containers to list.", valueName: "filter"))
+    @Argument(
+        help: ArgumentHelp(
+            "Which containers to list; REMOTE: alone or before the first for another host.",
+            valueName: "filter"))
     package var filters: [String] = []
 
     @Option(name: .shortAndLong, help: ArgumentHelp("The columns, as letters.", valueName: "columns"))
@@ -48,7 +52,7 @@ package struct List: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
+        let (session, filters) = try global.session(beforeFilters: filters)
         let columns = try selected()
         let structured = format.format == .json || format.format == .yaml
         let needsState = structured || columns.contains(where: \.needsState)

@@ -54,7 +54,7 @@ package struct Renaming: ParsableArguments {
 
     /// A snapshot's new name: alone, or behind its container.
     package static func snapshotName(_ text: String, of container: String) throws -> String {
-        guard text.contains("/") else { return try ResourceName(text).local() }
+        guard text.contains("/") else { return ResourceName(text).name }
         let target = try SnapshotName(text)
         guard target.container == container, let snapshot = target.snapshot else {
             throw Failure(
@@ -65,7 +65,7 @@ package struct Renaming: ParsableArguments {
     }
 
     func run() async throws {
-        let session = global.session
+        let session = try global.session(of: source)
         let old = try SnapshotName(source)
         if let snapshot = old.snapshot {
             let new = try Self.snapshotName(name, of: old.container)

@@ -24,10 +24,7 @@ package struct Pause: AsyncParsableCommand {
     package var request: InstanceStatePut { InstanceStatePut(action: "freeze", timeout: 0) }
 
     package func run() async throws {
-        let session = global.session
         let request = request
-        try await session.each(try containers.map { try ContainerName($0).name }, "Pausing") {
-            try await session.client.changeState(of: $0, request)
-        }
+        try await global.each(containers, "Pausing") { try await $0.changeState(of: $1, request) }
     }
 }

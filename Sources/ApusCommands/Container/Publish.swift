@@ -19,7 +19,9 @@ package struct Publish: AsyncParsableCommand {
     package var source: String
 
     @Argument(
-        help: ArgumentHelp("Properties to set; local: before them is accepted.", valueName: "key=value"))
+        help: ArgumentHelp(
+            "Properties to set. Before them REMOTE: of the container's own host is accepted.",
+            valueName: "key=value"))
     package var words: [String] = []
 
     @Option(name: .long, help: ArgumentHelp("A name for the image; may be repeated.", valueName: "alias"))
@@ -47,7 +49,7 @@ package struct Publish: AsyncParsableCommand {
     package func validate() throws { _ = try properties() }
 
     private func properties() throws -> [String: String] {
-        let pairs = words.filter { $0 != "local:" }
+        let pairs = words.filter { !$0.hasSuffix(":") }
         let read = pairs.compactMap { KeyValue(argument: $0) }
         guard read.count == pairs.count else { throw ValidationError("Properties are written KEY=VALUE.") }
         return read.dictionary
@@ -69,7 +71,8 @@ package struct Publish: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: source)
+        for word in words where word.hasSuffix(":") { _ = try session.name(word) }
         let name = try SnapshotName(source)
         let taken = try await session.client.imageAliases().map(\.name)
         if let known = alias.first(where: { taken.contains($0) }), !reuse {

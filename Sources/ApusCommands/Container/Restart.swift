@@ -33,10 +33,7 @@ package struct Restart: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
         let request = request
-        try await session.each(try containers.map { try ContainerName($0).name }, "Restarting") {
-            try await session.client.changeState(of: $0, request)
-        }
+        try await global.each(containers, "Restarting") { try await $0.changeState(of: $1, request) }
     }
 }

@@ -47,7 +47,7 @@ package struct Restore: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: container)
         let container = try ContainerName(container).name
         let present = try await session.client.snapshot(snapshot, of: container)
         try await session.finish(

@@ -34,7 +34,7 @@ package struct SnapshotCommand: AsyncParsableCommand {
     package var request: InstanceSnapshotsPost { InstanceSnapshotsPost(name: name ?? "", stateful: stateful) }
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: container)
         let container = try ContainerName(container).name
         try await session.finish(
             try await session.client.createSnapshot(of: container, request), "Snapshotting \(container)")

@@ -34,17 +34,16 @@ package struct Start: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
         let request = request
-        try await session.each(try containers.map { try ContainerName($0).name }, "Starting") { name in
+        try await global.each(containers, "Starting") { client, name in
             // A stateless start is for stopped containers only; otherwise a frozen one is meant to go on.
             if !request.apusStateless,
-                try await session.client.instance(name).statusCode == StatusCode.frozen.rawValue
+                try await client.instance(name).statusCode == StatusCode.frozen.rawValue
             {
-                return try await session.client.changeState(
+                return try await client.changeState(
                     of: name, InstanceStatePut(action: "unfreeze", timeout: 0))
             }
-            return try await session.client.changeState(of: name, request)
+            return try await client.changeState(of: name, request)
         }
     }
 }

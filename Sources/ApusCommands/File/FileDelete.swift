@@ -25,7 +25,7 @@ package struct FileDelete: AsyncParsableCommand {
     package func run() async throws {
         for file in files {
             let path = try ContainerPath(file)
-            try await global.session.client.deleteFile(
+            try await global.session(of: file).client.deleteFile(
                 path.path, of: path.container, recursive: recursive)
         }
     }

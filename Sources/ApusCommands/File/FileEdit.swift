@@ -25,7 +25,7 @@ package struct FileEdit: AsyncParsableCommand {
 
     package func run() async throws {
         let path = try ContainerPath(file)
-        let client = global.session.client
+        let client = try global.session(of: file).client
         if !Terminal.isTerminal(STDIN_FILENO) {
             return try await client.pushFile(path.path, of: path.container) { try FileIO.read(STDIN_FILENO) }
         }

@@ -40,7 +40,6 @@ package struct FilePull: AsyncParsableCommand {
     package func run() async throws {
         let sources = try paths.dropLast().map { try ContainerPath($0) }
         let target = paths.last ?? ""
-        let client = global.session.client
         if createDirs, target != "-" {
             try PathText.makeFolders(
                 target.hasSuffix("/") || sources.count > 1 ? target : PathText.parent(target))
@@ -51,6 +50,7 @@ package struct FilePull: AsyncParsableCommand {
         if intoDirectory, !exists { throw Failure("there is no directory \(target); use -p to make it") }
         for source in sources {
             let name = PathText.lastComponent(source.path)
+            let client = try global.session(on: source.remote).client
             let puller = FilePuller(client: client, container: source.container, recursive: recursive)
             if target == "-" {
                 try await puller.show(source.path)

@@ -56,7 +56,8 @@ package struct FilePush: AsyncParsableCommand {
             throw Failure("several files can only go into a directory; end the target in \"/\"")
         }
         let pusher = FilePusher(
-            client: global.session.client, container: target.container, uid: uid, gid: gid, mode: mode?.bits)
+            client: try global.session(of: paths.last).client, container: target.container, uid: uid,
+            gid: gid, mode: mode?.bits)
         for source in sources {
             if source == "-" {
                 guard !intoDirectory else {

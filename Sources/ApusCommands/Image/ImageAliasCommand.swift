@@ -46,11 +46,12 @@ package struct ImageAliasCreate: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let client = global.session.client
-        let found = try await client.image(named: try ResourceName(image).local())
+        let session = try global.session(of: alias)
+        let client = session.client
+        let found = try await client.image(named: try session.name(image))
         try await client.createImageAlias(
             ImageAlias(
-                name: try ResourceName(alias).local(), target: found.fingerprint, description: description))
+                name: try session.name(alias), target: found.fingerprint, description: description))
     }
 }
 
@@ -73,7 +74,8 @@ package struct ImageAliasDelete: AsyncParsableCommand {
 
     package func run() async throws {
         for alias in aliases {
-            try await global.session.client.deleteImageAlias(try ResourceName(alias).local())
+            let session = try global.session(of: alias)
+            try await session.client.deleteImageAlias(try session.name(alias))
         }
     }
 }
@@ -99,8 +101,8 @@ package struct ImageAliasRename: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        try await global.session.client.renameImageAlias(
-            try ResourceName(alias).local(), to: try ResourceName(newAlias).local())
+        let session = try global.session(of: alias)
+        try await session.client.renameImageAlias(try session.name(alias), to: try session.name(newAlias))
     }
 }
 
@@ -124,7 +126,7 @@ package struct ImageAliasList: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: filter)
         let prefix = ResourceName(filter).name
         let aliases = try await session.client.imageAliases()
             .filter { $0.name.hasPrefix(prefix) || $0.target.hasPrefix(prefix) }

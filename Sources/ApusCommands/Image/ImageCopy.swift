@@ -6,18 +6,21 @@ package import ArgumentParser
 package struct ImageCopy: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "copy",
-        abstract: "Fetch an image of an image server, or have one built, into the daemon's store.",
+        abstract:
+            "Copy an image from another host or an image server, or have one built, into a daemon's store.",
         discussion: """
             EXAMPLES:
               apus image copy images:debian/12 local: --alias bookworm
               apus image copy images:alpine/edge local: --copy-aliases --auto-update
+              apus image copy host2:web local: --copy-aliases
+              apus image copy web host2:
               apus image copy debian:13 local:
             """)
 
-    @Argument(help: ArgumentHelp("REMOTE:IMAGE.", valueName: "image"))
+    @Argument(help: ArgumentHelp("The image, as [REMOTE:]IMAGE.", valueName: "image"), completion: .images)
     package var image: String
 
-    @Argument(help: ArgumentHelp("Where to: local:", valueName: "target"))
+    @Argument(help: ArgumentHelp("Where to: local:, or another REMOTE:", valueName: "target"))
     package var target: String = "local:"
 
     @Option(name: .long, help: ArgumentHelp("A name for the image; may be repeated.", valueName: "alias"))
@@ -37,12 +40,14 @@ package struct ImageCopy: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        guard ResourceName(target).name.isEmpty else { throw Failure("the target is a remote: write local:") }
-        _ = try ResourceName(target).local()
-        let name = try ImageName(image)
-        if case .local = name { throw Failure("\"\(image)\" is in the daemon's store already") }
-        let source = try await name.instanceSource(session.client)
+        guard target.hasSuffix(":"), ResourceName(target).name.isEmpty else {
+            throw Failure("the target is a remote: write local: or HOST:")
+        }
+        let session = try global.session(of: target)
+        let from = ResourceName(image)
+        let name = try ImageName("\(from.remote):\(from.name)", for: session.remote)
+        if case .local = name { throw Failure("\"\(image)\" is in the store of \(session.remote): already") }
+        let source = try await name.instanceSource(session)
         var post = ImagesPost()
         var origin = ImageSource()
         origin.type = "image"
@@ -51,6 +56,8 @@ package struct ImageCopy: AsyncParsableCommand {
         origin.server = source.server
         origin.certificate = source.certificate
         origin.alias = source.alias
+        origin.fingerprint = source.fingerprint
+        origin.secret = source.secret
         post.source = origin
         post.public = self.public
         post.autoUpdate = autoUpdate
@@ -83,9 +90,9 @@ package struct ImageRefresh: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
         for image in images {
-            let found = try await session.client.image(named: try ResourceName(image).local())
+            let session = try global.session(of: image)
+            let found = try await session.client.image(named: try session.name(image))
             let ended = try await session.finish(
                 try await session.client.refreshImage(found.fingerprint), "Refreshing \(image)")
             let isNew = ended.metadata?["refreshed"]?.boolValue ?? false

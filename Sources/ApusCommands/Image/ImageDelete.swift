@@ -20,9 +20,9 @@ package struct ImageDelete: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
         for image in images {
-            let found = try await session.client.image(named: try ResourceName(image).local())
+            let session = try global.session(of: image)
+            let found = try await session.client.image(named: try session.name(image))
             try await session.finish(
                 try await session.client.deleteImage(found.fingerprint), "Deleting \(image)")
         }

@@ -57,8 +57,8 @@ package struct ImageEdit: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let found = try await session.client.image(named: try ResourceName(image).local())
+        let session = try global.session(of: image)
+        let found = try await session.client.image(named: try session.name(image))
         let path = "/1.0/images/\(found.fingerprint)"
         let loop = EditLoop<EditableImage>(
             preface: "# The image, as YAML. What stands behind a # is ignored.\n", noun: "image",
@@ -89,8 +89,8 @@ package struct ImageShow: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let found = try await ImageName(image).find(session.client)
+        let (session, name) = try global.session(ofImage: image)
+        let found = try await name.find(session.client)
         session.output.write(try Rendering.yaml(EditableImage(found)))
     }
 }
@@ -119,8 +119,9 @@ package struct ImageSetProperty: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let client = global.session.client
-        let found = try await client.image(named: try ResourceName(image).local())
+        let session = try global.session(of: image)
+        let client = session.client
+        let found = try await client.image(named: try session.name(image))
         var patch = ImagePatch()
         patch.properties = [property: value]
         try await client.send(.PATCH, "/1.0/images/\(found.fingerprint)", patch)
@@ -148,8 +149,9 @@ package struct ImageUnsetProperty: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let client = global.session.client
-        let found = try await client.image(named: try ResourceName(image).local())
+        let session = try global.session(of: image)
+        let client = session.client
+        let found = try await client.image(named: try session.name(image))
         var patch = ImagePatch()
         patch.properties = [property: ""]
         try await client.send(.PATCH, "/1.0/images/\(found.fingerprint)", patch)
@@ -177,8 +179,8 @@ package struct ImageGetProperty: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let found = try await ImageName(image).find(session.client)
+        let (session, name) = try global.session(ofImage: image)
+        let found = try await name.find(session.client)
         session.output.print(found.properties[property] ?? "")
     }
 }

@@ -29,8 +29,8 @@ package struct ImageExport: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let found = try await session.client.image(named: try ResourceName(image).local())
+        let session = try global.session(of: image)
+        let found = try await session.client.image(named: try session.name(image))
         let display =
             target == "-" ? nil : ProgressDisplay(label: "Exporting the image", quiet: session.output.quiet)
         let target = target

@@ -27,8 +27,8 @@ package struct ImageImport: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "The root file system, if it is in a file of its own; properties to set.",
-            valueName: "rootfs|key=value"),
+            "The root file system, if it is in a file of its own; REMOTE: to put it there; properties to set.",
+            valueName: "rootfs|remote:|key=value"),
         completion: .file())
     package var words: [String] = []
 
@@ -43,7 +43,7 @@ package struct ImageImport: AsyncParsableCommand {
     package init() {}
 
     package func validate() throws {
-        guard words.allSatisfy({ KeyValue(argument: $0) != nil || $0 == words.first || $0 == "local:" })
+        guard words.allSatisfy({ KeyValue(argument: $0) != nil || $0 == words.first || $0.hasSuffix(":") })
         else {
             throw ValidationError("Properties are written KEY=VALUE.")
         }
@@ -51,14 +51,17 @@ package struct ImageImport: AsyncParsableCommand {
 
     /// The file with the root file system, if there is one.
     package var rootfs: String? {
-        words.first.flatMap { KeyValue(argument: $0) == nil && $0 != "local:" ? $0 : nil }
+        words.first.flatMap { KeyValue(argument: $0) == nil && !$0.hasSuffix(":") ? $0 : nil }
     }
+
+    /// Where to put it.
+    var remote: String? { words.first { $0.hasSuffix(":") && KeyValue(argument: $0) == nil } }
 
     /// Properties to set.
     package var properties: [String: String] { words.compactMap { KeyValue(argument: $0) }.dictionary }
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: remote)
         let taken = Set(try await session.client.imageAliases().map(\.name))
         if let known = alias.first(where: { taken.contains($0) }) {
             throw Failure("there is an alias \"\(known)\" already; delete it first: apus image alias delete")

@@ -49,8 +49,7 @@ package struct ImageInfo: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
-        session.output.write(
-            Self.describe(try await ImageName(image).find(session.client)))
+        let (session, name) = try global.session(ofImage: image)
+        session.output.write(Self.describe(try await name.find(session.client)))
     }
 }

@@ -12,13 +12,14 @@ package struct ImageList: AsyncParsableCommand {
               apus image list
               apus image list bookworm
               apus image list images: os=Debian
+              apus image list host2:
               apus image list os=Debian --format json
             """)
 
     @Argument(
         help: ArgumentHelp(
             "Beginnings of aliases or fingerprints, or PROPERTY=VALUE; all must hold. REMOTE: alone or before the "
-                + "first for the images of an image server.", valueName: "filter"))
+                + "first for the images of an image server or another host.", valueName: "filter"))
     package var filters: [String] = []
 
     @OptionGroup package var format: FormatOptions
@@ -55,12 +56,18 @@ package struct ImageList: AsyncParsableCommand {
             })
     }
 
+    /// All images of the remote that is asked for, and a session to show them with.
+    private func found() async throws -> (Session, [Image]) {
+        let remote = filters.first.map { ResourceName($0).remote } ?? Remotes.defaultName
+        guard try Remotes.load().find(remote).isDaemon else {
+            return (global.session, try await ImageName.images(of: remote, global.session.client))
+        }
+        let session = try global.session(on: remote)
+        return (session, try await session.client.images())
+    }
+
     package func run() async throws {
-        let session = global.session
-        let remote = filters.first.map { ResourceName($0).remote } ?? ResourceName.localRemote
-        let all =
-            remote == ResourceName.localRemote
-            ? try await session.client.images() : try await ImageName.images(of: remote, session.client)
+        let (session, all) = try await found()
         let images = all.filter { matches($0) }.sorted {
             let (left, right) = ($0.aliases.first?.name ?? "~", $1.aliases.first?.name ?? "~")
             return (left, $0.fingerprint) < (right, $1.fingerprint)

@@ -28,8 +28,8 @@ package struct NetworkAttach: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
-        let network = try await session.client.network(try target.name())
+        let session = try target.session()
+        let network = try await session.client.network(target.name)
         try await ContainerOwner(container).change(session) {
             try $0.devices.attach(network, device: device, interface: interface)
         }
@@ -61,8 +61,8 @@ package struct NetworkAttachProfile: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
-        let network = try await session.client.network(try target.name())
+        let session = try target.session()
+        let network = try await session.client.network(target.name)
         try await ProfileOwner(profile).change(session) {
             try $0.devices.attach(network, device: device, interface: interface)
         }
@@ -91,8 +91,8 @@ package struct NetworkDetach: AsyncParsableCommand {
 
     package func run() async throws {
         let owner = try ContainerOwner(container)
-        try await owner.change(target.global.session) {
-            try $0.devices.detach(try target.name(), device: device, from: owner.name)
+        try await owner.change(try target.session()) {
+            try $0.devices.detach(target.name, device: device, from: owner.name)
         }
     }
 }
@@ -119,8 +119,8 @@ package struct NetworkDetachProfile: AsyncParsableCommand {
 
     package func run() async throws {
         let owner = try ProfileOwner(profile)
-        try await owner.change(target.global.session) {
-            try $0.devices.detach(try target.name(), device: device, from: owner.name)
+        try await owner.change(try target.session()) {
+            try $0.devices.detach(target.name, device: device, from: owner.name)
         }
     }
 }

@@ -25,7 +25,7 @@ package struct NetworkCommand: AsyncParsableCommand {
 
 /// The network that a command is about.
 package struct NetworkArgument: ParsableArguments {
-    @Argument(help: ArgumentHelp("The network.", valueName: "network"))
+    @Argument(help: ArgumentHelp("The network.", valueName: "network"), completion: .networks)
     package var network: String
 
     @OptionGroup package var global: GlobalOptions
@@ -33,5 +33,8 @@ package struct NetworkArgument: ParsableArguments {
     package init() {}
 
     /// Its name.
-    func name() throws -> String { try ResourceName(network).local() }
+    var name: String { ResourceName(network).name }
+
+    /// A session with its daemon.
+    func session() throws -> Session { try global.session(of: network) }
 }

@@ -30,8 +30,8 @@ package struct NetworkCreate: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = target.global.session
-        var post = NetworksPost(name: try target.name())
+        let session = try target.session()
+        var post = NetworksPost(name: target.name)
         post.config = settings.compactMap { KeyValue(argument: $0) }.dictionary
         post.description = description
         try await session.client.createNetwork(post)
@@ -54,8 +54,8 @@ package struct NetworkDelete: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let name = try target.name()
-        try await target.global.session.client.deleteNetwork(name)
+        let name = target.name
+        try await target.session().client.deleteNetwork(name)
         target.global.session.output.announce("Network \(name) deleted")
     }
 }
@@ -78,8 +78,8 @@ package struct NetworkRename: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let name = try ResourceName(newName).local()
-        try await target.global.session.client.renameNetwork(try target.name(), to: name)
+        let name = ResourceName(newName).name
+        try await target.session().client.renameNetwork(target.name, to: name)
         target.global.session.output.announce("Renamed to \(name)")
     }
 }

@@ -23,8 +23,8 @@ package struct NetworkEdit: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
-        let name = try target.name()
+        let session = try target.session()
+        let name = target.name
         let (network, etag) = try await session.client.taggedNetwork(name)
         var put = NetworkPut()
         put.config = network.config

@@ -17,8 +17,8 @@ package struct NetworkInfo: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
-        let name = try target.name()
+        let session = try target.session()
+        let name = target.name
         let state = try await session.client.networkState(name)
         var text = "Name: \(name)\nMAC address: \(state.hwaddr)\nMTU: \(state.mtu)\nState: \(state.state)\n"
         text += "Type: \(state.type)\n\nIP addresses:\n"

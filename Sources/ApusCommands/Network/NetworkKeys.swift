@@ -20,8 +20,8 @@ package struct NetworkGet: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
-        let network = try await session.client.network(try target.name())
+        let session = try target.session()
+        let network = try await session.client.network(target.name)
         session.output.write((network.config[key] ?? "") + "\n")
     }
 }
@@ -50,7 +50,7 @@ package struct NetworkSet: AsyncParsableCommand {
 
     package func run() async throws {
         let keys = try Settings.keys(settings)
-        try await target.global.session.client.changeNetwork(try target.name()) {
+        try await target.session().client.changeNetwork(target.name) {
             $0.config.merge(keys) { _, new in new }
         }
     }
@@ -75,7 +75,7 @@ package struct NetworkUnset: AsyncParsableCommand {
 
     package func run() async throws {
         let key = key
-        try await target.global.session.client.changeNetwork(try target.name()) {
+        try await target.session().client.changeNetwork(target.name) {
             $0.config[key] = nil
         }
     }

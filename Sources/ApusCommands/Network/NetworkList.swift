@@ -12,13 +12,18 @@ package struct NetworkList: AsyncParsableCommand {
               apus network list
             """)
 
+    @Argument(
+        help: ArgumentHelp("REMOTE: of the daemon, if it is not the default one.", valueName: "remote:"),
+        completion: .hosts)
+    package var remote: String?
+
     @OptionGroup package var format: FormatOptions
     @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: remote)
         let networks = try await session.client.networks()
         session.output.write(
             try Rendering.list(networks, as: format.format) {
@@ -50,9 +55,9 @@ package struct NetworkShow: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.session()
         session.output.write(
-            try Rendering.yaml(try await session.client.network(try target.name())))
+            try Rendering.yaml(try await session.client.network(target.name)))
     }
 }
 
@@ -73,8 +78,8 @@ package struct NetworkListLeases: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
-        let leases = try await session.client.networkLeases(try target.name())
+        let session = try target.session()
+        let leases = try await session.client.networkLeases(target.name)
         session.output.write(
             try Rendering.list(leases, as: format.format) {
                 Table(

@@ -28,13 +28,18 @@ package struct OperationList: AsyncParsableCommand {
               apus operation list
             """)
 
+    @Argument(
+        help: ArgumentHelp("REMOTE: of the daemon, if it is not the default one.", valueName: "remote:"),
+        completion: .hosts)
+    package var remote: String?
+
     @OptionGroup package var format: FormatOptions
     @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: remote)
         let operations = try await session.client.operations()
         session.output.write(
             try Rendering.list(operations, as: format.format) {
@@ -68,9 +73,9 @@ package struct OperationShow: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: id)
         session.output.write(
-            try Rendering.yaml(try await session.client.operation(try ResourceName(id).local())))
+            try Rendering.yaml(try await session.client.operation(try session.name(id))))
     }
 }
 
@@ -92,9 +97,9 @@ package struct OperationDelete: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
         for id in ids {
-            try await session.client.cancelOperation(try ResourceName(id).local())
+            let session = try global.session(of: id)
+            try await session.client.cancelOperation(try session.name(id))
             session.output.announce("Operation \(id) deleted")
         }
     }

@@ -94,7 +94,7 @@ package struct ProfilesTarget: ParsableArguments {
 
     /// Fetches, changes and sends the list; anew if somebody else was quicker.
     func change(_ edit: (inout [String], String) throws -> Void) async throws {
-        let session = global.session
+        let session = try global.session(of: container)
         let owner = try ContainerOwner(container)
         try await owner.change(session) { sheet in
             var profiles = sheet.instance?.profiles ?? []

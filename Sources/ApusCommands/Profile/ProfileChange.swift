@@ -19,7 +19,7 @@ package struct ProfileCreate: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.profile)
         var profile = Profile(name: try target.owner().name)
         if !Terminal.isTerminal(STDIN_FILENO) {
             let text = try FileIO.standardInput()
@@ -51,9 +51,9 @@ package struct ProfileCopy: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.profile)
         var profile = try await session.client.profile(try target.owner().name)
-        profile.name = try ProfileOwner(name).name
+        profile.name = try ProfileOwner(try session.name(name)).name
         profile.usedBy = []
         try await session.client.createProfile(profile)
         session.output.announce("Profile \(profile.name) created")
@@ -76,7 +76,7 @@ package struct ProfileDelete: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.profile)
         let name = try target.owner().name
         try await session.client.deleteProfile(name)
         session.output.announce("Profile \(name) deleted")
@@ -102,8 +102,8 @@ package struct ProfileRename: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
-        let (old, new) = (try target.owner().name, try ProfileOwner(name).name)
+        let session = try target.global.session(of: target.profile)
+        let (old, new) = (try target.owner().name, try ProfileOwner(try session.name(name)).name)
         try await session.client.renameProfile(old, to: new)
         session.output.announce("Profile \(old) renamed to \(new)")
     }
@@ -132,7 +132,7 @@ package struct ProfileSet: AsyncParsableCommand {
 
     package func run() async throws {
         let keys = try Settings.reading(try Settings.keys(settings))
-        try await target.owner().change(target.global.session) { sheet in
+        try await target.owner().change(try target.global.session(of: target.profile)) { sheet in
             sheet.config = sheet.config.merging(keys) { $1 }.filter { !$0.value.isEmpty }
         }
     }
@@ -156,7 +156,7 @@ package struct ProfileUnset: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        try await target.owner().change(target.global.session) { sheet in
+        try await target.owner().change(try target.global.session(of: target.profile)) { sheet in
             for key in keys { sheet.config[key] = nil }
         }
     }
@@ -181,7 +181,7 @@ package struct ProfileEdit: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.profile)
         let name = try target.owner().name
         let loop = EditLoop<EditableProfile>(
             preface: "# The profile, as YAML. What stands behind a # is ignored.\n", noun: "profile",

@@ -13,13 +13,18 @@ package struct ProfileList: AsyncParsableCommand {
             """,
         aliases: ["ls"])
 
+    @Argument(
+        help: ArgumentHelp("REMOTE: of the daemon, if it is not the default one.", valueName: "remote:"),
+        completion: .hosts)
+    package var remote: String?
+
     @OptionGroup package var format: FormatOptions
     @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: remote)
         let profiles = try await session.client.profiles().sorted { $0.name < $1.name }
         session.output.write(
             try Rendering.list(profiles, as: format.format) {
@@ -45,7 +50,7 @@ package struct ProfileShow: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.profile)
         session.output.write(
             try Rendering.yaml(try await session.client.profile(try target.owner().name)))
     }
@@ -69,7 +74,7 @@ package struct ProfileGet: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.global.session(of: target.profile)
         let sheet = try await target.owner().load(session.client)
         session.output.print(sheet.config[key] ?? "")
     }

@@ -1,11 +1,12 @@
+import Certificates
 import Foundation
 import Yams
 
-/// A place that images come from.
+/// A daemon, or a place that images come from.
 package struct Remote: Codable, Sendable, Equatable {
     /// Its address.
     package var addr: String
-    /// "simplestreams" for an image server, "debian" for what the daemon builds, "apus" for the daemon itself.
+    /// "apus" or "lxd" for a daemon, "simplestreams" for an image server, "debian" for what the daemon builds.
     package var `protocol`: String
     /// Whether everybody may read it.
     package var `public`: Bool
@@ -31,9 +32,13 @@ package struct Remote: Codable, Sendable, Equatable {
         self.protocol = try container.decodeIfPresent(String.self, forKey: .protocol) ?? "simplestreams"
         self.public = try container.decodeIfPresent(Bool.self, forKey: .public) ?? true
     }
+
+    /// Whether it is a daemon: it has containers, not only images.
+    package var isDaemon: Bool { self.protocol == "apus" || self.protocol == "lxd" }
 }
 
-/// The places that images come from, as the client's file `config.yml` keeps them; its form is that of LXD's client.
+/// The hosts and image servers that the client knows, as its file `config.yml` keeps them; its form is that of LXD's
+/// client.
 package struct Remotes: Codable, Sendable, Equatable {
     /// Where names without a remote are looked up.
     package var defaultRemote: String
@@ -89,45 +94,17 @@ package struct Remotes: Codable, Sendable, Equatable {
         return remote
     }
 
-    // MARK: the file
-
-    /// The directory of the client's files: APUS_CONF, or `~/.config/apus`.
-    package static var directory: String {
-        let environment = ProcessInfo.processInfo.environment
-        if let chosen = environment["APUS_CONF"], !chosen.isEmpty { return chosen }
-        return (environment["HOME"] ?? "/root") + "/.config/apus"
+    /// Refuses a name that a remote has already.
+    package func checkFree(_ name: String) throws {
+        guard all[name] == nil else { throw Failure("there is a remote \"\(name)\" already") }
     }
 
-    private static var path: String { directory + "/config.yml" }
-
-    /// Reads the file; what is not there is empty.
-    package static func load() throws -> Remotes {
-        guard let data = FileManager.default.contents(atPath: path) else { return Remotes() }
-        do {
-            return try YAMLDecoder().decode(Remotes.self, from: data)
-        } catch {
-            throw Failure("\(path) cannot be read: \(error)")
+    /// Takes out a remote that can be changed; refuses one that came with the program.
+    package mutating func take(_ name: String, to change: String) throws -> Remote {
+        _ = try find(name)
+        guard let remote = remotes.removeValue(forKey: name) else {
+            throw Failure("the remote \"\(name)\" came with the program and cannot be \(change)")
         }
-    }
-
-    /// Writes the file, whole or not at all.
-    package func save() throws {
-        do {
-            try FileManager.default.createDirectory(
-                atPath: Self.directory, withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o750])
-            let text = try Rendering.yaml(self)
-            try Data(text.utf8).write(to: URL(filePath: Self.path), options: .atomic)
-        } catch {
-            throw Failure("cannot write \(Self.path): \(error.localizedDescription)")
-        }
-    }
-
-    /// Where the certificate of a remote lies.
-    package static func certificatePath(_ name: String) -> String { "\(directory)/servercerts/\(name).crt" }
-
-    /// The certificate that a remote is trusted by, beside those of the system; empty if there is none.
-    package static func certificate(_ name: String) -> String {
-        (try? String(contentsOfFile: certificatePath(name), encoding: .utf8)) ?? ""
+        return remote
     }
 }

@@ -31,13 +31,18 @@ package struct StorageList: AsyncParsableCommand {
               apus storage list
             """)
 
+    @Argument(
+        help: ArgumentHelp("REMOTE: of the daemon, if it is not the default one.", valueName: "remote:"),
+        completion: .hosts)
+    package var remote: String?
+
     @OptionGroup package var format: FormatOptions
     @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: remote)
         let pools = try await session.client.storagePools().sorted { $0.name < $1.name }
         session.output.write(
             try Rendering.list(pools, as: format.format) {
@@ -69,9 +74,9 @@ package struct StorageShow: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.session()
         session.output.write(
-            try Rendering.yaml(try await session.client.storagePool(try target.name())))
+            try Rendering.yaml(try await session.client.storagePool(target.name)))
     }
 }
 
@@ -94,7 +99,7 @@ package struct StorageInfo: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.session()
         let pool = try target.storage()
         let found = try await session.client.get(pool.path, as: StoragePool.self)
         var text = "Name: \(found.name)\nDriver: \(found.driver)\nStatus: \(found.status)\n"
@@ -124,7 +129,10 @@ package struct PoolArgument: ParsableArguments {
     package init() {}
 
     /// Its name.
-    func name() throws -> String { try ResourceName(pool).local() }
+    var name: String { ResourceName(pool).name }
+
+    /// A session with its daemon.
+    func session() throws -> Session { try global.session(of: pool) }
 
     /// The pool.
     func storage() throws -> StorageTarget { try StorageTarget(pool: pool) }

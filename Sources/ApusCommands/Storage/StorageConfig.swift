@@ -20,7 +20,7 @@ package struct StorageEdit: AsyncParsableCommand {
 
     package init() {}
 
-    package func run() async throws { try await target.storage().edit(target.global.session) }
+    package func run() async throws { try await target.storage().edit(try target.session()) }
 }
 
 /// `apus storage get`
@@ -40,7 +40,7 @@ package struct StorageGet: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.session()
         session.output.print(try await target.storage().value(of: key, session.client) ?? "")
     }
 }
@@ -66,7 +66,7 @@ package struct StorageSet: AsyncParsableCommand {
     package func validate() throws { _ = try Settings.keys(settings) }
 
     package func run() async throws {
-        try await target.storage().set(try Settings.keys(settings), target.global.session.client)
+        try await target.storage().set(try Settings.keys(settings), try target.session().client)
     }
 }
 
@@ -87,5 +87,5 @@ package struct StorageUnset: AsyncParsableCommand {
 
     package init() {}
 
-    package func run() async throws { try await target.storage().unset(keys, target.global.session.client) }
+    package func run() async throws { try await target.storage().unset(keys, try target.session().client) }
 }

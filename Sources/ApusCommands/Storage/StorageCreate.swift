@@ -35,8 +35,8 @@ package struct StorageCreate: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        var post = StoragePoolsPost(name: try ResourceName(pool).local(), driver: driver)
+        let session = try global.session(of: pool)
+        var post = StoragePoolsPost(name: try session.name(pool), driver: driver)
         post.config = settings.dictionary
         post.description = description
         try await session.client.createStoragePool(post)
@@ -62,11 +62,11 @@ package struct StorageDelete: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
         for pool in pools {
+            let session = try global.session(of: pool)
             let target = try StorageTarget(pool: pool)
             try await session.client.send(.DELETE, target.path)
-            session.output.announce("Storage pool \(try ResourceName(pool).local()) deleted")
+            session.output.announce("Storage pool \(try session.name(pool)) deleted")
         }
     }
 }

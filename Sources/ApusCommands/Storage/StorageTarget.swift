@@ -11,7 +11,7 @@ package struct StorageTarget: Sendable {
 
     /// A storage pool.
     package init(pool: String) throws {
-        let name = try ResourceName(pool).local()
+        let name = ResourceName(pool).name
         label = "storage pool \(name)"
         path = "/1.0/storage-pools/\(name.percentEncoded)"
     }
@@ -24,7 +24,7 @@ package struct StorageTarget: Sendable {
         let name = parts.dropFirst(isTyped ? 1 : 0)
         label = "volume \(name.joined(separator: "/"))"
         path =
-            try "/1.0/storage-pools/\(ResourceName(pool).local().percentEncoded)/volumes/\(type)/"
+            "/1.0/storage-pools/\(ResourceName(pool).name.percentEncoded)/volumes/\(type)/"
             + (type == "container" && name.count == 2
                 ? name.map(\.percentEncoded).joined(separator: "/snapshots/")
                 : name.joined(separator: "/").percentEncoded)

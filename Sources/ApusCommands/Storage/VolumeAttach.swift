@@ -33,7 +33,7 @@ package struct VolumeAttach: AsyncParsableCommand {
     package func run() async throws {
         let owner = try ContainerOwner(container)
         let device = try VolumeDevice(pool: target.pool, volume: target.volume, place: place)
-        try await owner.change(target.global.session) {
+        try await owner.change(try target.session()) {
             $0.devices = try device.added(to: $0.devices, of: owner.name)
         }
     }
@@ -69,7 +69,7 @@ package struct VolumeAttachProfile: AsyncParsableCommand {
     package func run() async throws {
         let owner = try ProfileOwner(profile)
         let device = try VolumeDevice(pool: target.pool, volume: target.volume, place: place)
-        try await owner.change(target.global.session) {
+        try await owner.change(try target.session()) {
             $0.devices = try device.added(to: $0.devices, of: owner.name)
         }
     }
@@ -93,7 +93,7 @@ package struct VolumeDetach: AsyncParsableCommand {
 
     package func run() async throws {
         let owner = try ContainerOwner(container)
-        try await owner.change(target.global.session) {
+        try await owner.change(try target.session()) {
             $0.devices = try VolumeDevice.removed(
                 target.pool, target.volume, from: $0.devices, of: owner.name)
         }
@@ -118,7 +118,7 @@ package struct VolumeDetachProfile: AsyncParsableCommand {
 
     package func run() async throws {
         let owner = try ProfileOwner(profile)
-        try await owner.change(target.global.session) {
+        try await owner.change(try target.session()) {
             $0.devices = try VolumeDevice.removed(
                 target.pool, target.volume, from: $0.devices, of: owner.name)
         }
@@ -135,7 +135,7 @@ package struct VolumeDevice: Sendable, Equatable {
         let volume = StorageTarget.volumeName(volume)
         guard let path = place.last else { throw Failure("the path inside the container is missing") }
         name = place.count > 1 ? place[0] : volume
-        keys = ["type": "disk", "pool": try ResourceName(pool).local(), "source": volume, "path": path]
+        keys = ["type": "disk", "pool": ResourceName(pool).name, "source": volume, "path": path]
     }
 
     /// Some devices with this one.
@@ -152,7 +152,7 @@ package struct VolumeDevice: Sendable, Equatable {
     package static func removed(
         _ pool: String, _ volume: String, from devices: [String: [String: String]], of owner: String
     ) throws -> [String: [String: String]] {
-        let (pool, volume) = (try ResourceName(pool).local(), StorageTarget.volumeName(volume))
+        let (pool, volume) = (ResourceName(pool).name, StorageTarget.volumeName(volume))
         let rest = devices.filter {
             $0.value["type"] != "disk" || $0.value["pool"] != pool || $0.value["source"] != volume
                 || $0.value["path"] == "/"

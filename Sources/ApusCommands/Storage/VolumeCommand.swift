@@ -43,7 +43,7 @@ package struct VolumeList: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.session()
         let path = try target.storage().path + "/volumes"
         let volumes = try await session.client.get(
             path, query: [("recursion", "1")], as: [StorageVolume].self
@@ -78,7 +78,7 @@ package struct VolumeShow: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.session()
         let volume = try target.storage()
         session.output.write(
             try Rendering.yaml(try await session.client.get(volume.path, as: StorageVolume.self)))
@@ -107,7 +107,7 @@ package struct VolumeCreate: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.session()
         var post = StorageVolumesPost(
             name: target.name, config: settings.dictionary)
         post.description = description
@@ -133,7 +133,7 @@ package struct VolumeRename: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.session()
         let volume = try target.storage()
         let name = StorageTarget.volumeName(newName)
         try await session.client.send(.POST, volume.path, StorageVolumePost(name: name))
@@ -160,7 +160,7 @@ package struct VolumeDelete: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.session()
         try await session.client.send(.DELETE, try target.storage().path)
         session.output.announce("Storage volume \(target.name) deleted")
     }
@@ -180,6 +180,9 @@ package struct VolumeArgument: ParsableArguments {
 
     /// Its name, without the type before it.
     var name: String { StorageTarget.volumeName(volume) }
+
+    /// A session with its daemon.
+    func session() throws -> Session { try global.session(of: pool) }
 
     /// The volume.
     func storage() throws -> StorageTarget { try StorageTarget(pool: pool, volume: volume) }

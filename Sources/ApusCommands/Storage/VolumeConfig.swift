@@ -21,7 +21,7 @@ package struct VolumeEdit: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        try await target.storage().edit(target.global.session)
+        try await target.storage().edit(try target.session())
     }
 }
 
@@ -42,7 +42,7 @@ package struct VolumeGet: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.session()
         session.output.print(
             try await target.storage().value(of: key, session.client) ?? "")
     }
@@ -70,7 +70,7 @@ package struct VolumeSet: AsyncParsableCommand {
 
     package func run() async throws {
         try await target.storage().set(
-            try Settings.keys(settings), target.global.session.client)
+            try Settings.keys(settings), try target.session().client)
     }
 }
 
@@ -92,6 +92,6 @@ package struct VolumeUnset: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        try await target.storage().unset(keys, target.global.session.client)
+        try await target.storage().unset(keys, try target.session().client)
     }
 }

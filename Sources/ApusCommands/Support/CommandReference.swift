@@ -42,7 +42,7 @@ package enum CommandReference {
             What `apus` can do. The names, flags and output are those of LXD's client `lxc` wherever it has them.
             This page is made from the program's own help (`apus help COMMAND`); a test compares them.
 
-            A container is `NAME` or `local:NAME`, a snapshot `CONTAINER/SNAPSHOT`, a path in a container
+            A container is `NAME`, or `REMOTE:NAME` on another host (see `apus remote`), a snapshot `CONTAINER/SNAPSHOT`, a path in a container
             `CONTAINER/PATH`, an image an alias or fingerprint of the daemon's store or `debian:RELEASE`.
 
             Results go to standard output; progress, remarks and errors to standard error. On a terminal long

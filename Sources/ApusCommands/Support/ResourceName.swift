@@ -4,18 +4,22 @@ package struct ResourceName: Sendable, Hashable {
     package let remote: String
     /// The rest, which may be empty.
     package let name: String
+    /// Whether the remote was written.
+    package let hasRemote: Bool
 
-    /// Where names without a remote are looked up.
+    /// The daemon on this machine.
     package static let localRemote = "local"
 
-    /// Splits at the first colon.
+    /// Splits at the first colon. Without one the remote is the default one.
     package init(_ text: String) {
         if let colon = text.firstIndex(of: ":") {
             remote = colon == text.startIndex ? Self.localRemote : String(text[..<colon])
             name = String(text[text.index(after: colon)...])
+            hasRemote = true
         } else {
-            remote = Self.localRemote
+            remote = Remotes.defaultName
             name = text
+            hasRemote = false
         }
     }
 
@@ -29,10 +33,10 @@ package struct ResourceName: Sendable, Hashable {
         }
     }
 
-    /// The name, if it is one of this machine's.
-    package func local() throws -> String {
-        guard remote == Self.localRemote else {
-            throw Failure("there is no remote \"\(remote)\"; this version of apus knows only \"local:\"")
+    /// The name, for a command that has to do with one remote only: another one is refused.
+    package func name(on remote: String) throws -> String {
+        guard !hasRemote || self.remote == remote else {
+            throw Failure("\"\(self.remote):\(name)\" is not on \(remote): name things of one host only")
         }
         return name
     }
@@ -40,27 +44,38 @@ package struct ResourceName: Sendable, Hashable {
 
 /// A container, as the command line names it.
 package struct ContainerName: Sendable, Hashable {
+    package let remote: String
     package let name: String
+
+    init(remote: String, name: String) {
+        self.remote = remote
+        self.name = name
+    }
 
     /// Reads `[remote:]container`.
     package init(_ text: String) throws {
-        let name = try ResourceName(text).local()
+        let resource = ResourceName(text)
+        let name = resource.name
         guard !name.isEmpty else { throw Failure("a container's name is missing") }
         guard !name.contains("/") else {
             throw Failure("\"\(name)\" is not the name of a container (only snapshots have a \"/\")")
         }
+        self.remote = resource.remote
         self.name = name
     }
 }
 
 /// A container or one of its snapshots.
 package struct SnapshotName: Sendable, Hashable {
+    package let remote: String
     package let container: String
     package let snapshot: String?
 
     /// Reads `[remote:]container[/snapshot]`.
     package init(_ text: String) throws {
-        let name = try ResourceName(text).local()
+        let resource = ResourceName(text)
+        let name = resource.name
+        remote = resource.remote
         let parts = name.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let first = parts.first, !first.isEmpty else { throw Failure("a container's name is missing") }
         container = String(first)
@@ -71,13 +86,16 @@ package struct SnapshotName: Sendable, Hashable {
 
 /// A path inside a container.
 package struct ContainerPath: Sendable, Hashable {
+    package let remote: String
     package let container: String
     /// Absolute.
     package let path: String
 
     /// Reads `[remote:]container/path`.
     package init(_ text: String) throws {
-        let name = try ResourceName(text).local()
+        let resource = ResourceName(text)
+        let name = resource.name
+        remote = resource.remote
         guard let slash = name.firstIndex(of: "/"), slash != name.startIndex else {
             throw Failure("\"\(text)\" is not a path in a container; write CONTAINER/PATH")
         }
@@ -88,20 +106,21 @@ package struct ContainerPath: Sendable, Hashable {
 
 /// Where an image comes from.
 package enum ImageName: Sendable, Hashable {
-    /// This daemon's store, by alias or fingerprint.
+    /// The store of the daemon that is asked, by alias or fingerprint.
     case local(String)
     /// A Debian release (or another recipe), built by the daemon from the machine's own package mirror.
     case debian(String)
-    /// An image server, by the remote's name, and the image's name there.
+    /// An image server or another daemon, by the remote's name, and the image's name there.
     case server(String, String)
 
-    /// Reads `alias`, `fingerprint`, `local:alias`, `debian:release` or `remote:alias`.
-    package init(_ text: String) throws {
+    /// Reads `alias`, `fingerprint`, `remote:alias` or `debian:release`, for a command to the daemon of a remote.
+    package init(_ text: String, for remote: String = Remotes.defaultName) throws {
         let resource = ResourceName(text)
         guard !resource.name.isEmpty else { throw Failure("an image's name is missing in \"\(text)\"") }
         switch resource.remote {
-        case ResourceName.localRemote: self = .local(resource.name)
+        case _ where !resource.hasRemote: self = .local(resource.name)
         case "debian": self = .debian(resource.name)
+        case remote: self = .local(resource.name)
         default: self = .server(resource.remote, resource.name)
         }
     }

@@ -32,6 +32,21 @@ package enum Terminal {
         descriptor = -1
     }
 
+    /// Asks for a line that does not appear while it is typed.
+    package static func readSecret(_ prompt: String) throws -> String {
+        var settings = termios()
+        guard tcgetattr(STDIN_FILENO, &settings) == 0 else { throw FileFailure("read from the terminal") }
+        Output.write(prompt, to: STDERR_FILENO)
+        var silent = settings
+        silent.c_lflag &= ~tcflag_t(ECHO)
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent)
+        defer {
+            tcsetattr(STDIN_FILENO, TCSAFLUSH, &settings)
+            Output.write("\n", to: STDERR_FILENO)
+        }
+        return readLine() ?? ""
+    }
+
     // Written by makeRaw before, and read by restore after, everything that could race.
     nonisolated(unsafe) private static var saved: (Int32, termios)?
 }

@@ -42,14 +42,14 @@ package struct TrustAdd: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: name ?? subject.flatMap { Self.isFile($0) ? nil : $0 })
         if let subject, Self.isFile(subject) {
             var post = CertificatesPost()
-            post.name = name ?? ""
+            post.name = name.map { ResourceName($0).name } ?? ""
             post.certificate = try Self.read(subject)
             return try await session.client.addCertificate(post)
         }
-        let name = try ResourceName(name ?? subject ?? "").local()
+        let name = ResourceName(name ?? subject ?? "").name
         let token = try await session.client.issueToken(name: name)
         session.output.remark("Client \(name) certificate add token:")
         session.output.print(try token.text())

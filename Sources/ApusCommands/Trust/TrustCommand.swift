@@ -36,7 +36,10 @@ package struct TrustArgument: ParsableArguments {
     package init() {}
 
     /// The fingerprint, without a remote.
-    package func name() throws -> String { try ResourceName(fingerprint).local() }
+    package var name: String { ResourceName(fingerprint).name }
+
+    /// A session with the daemon that trusts it.
+    func session() throws -> Session { try global.session(of: fingerprint) }
 }
 
 /// `apus config trust remove`
@@ -55,7 +58,7 @@ package struct TrustRemove: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        try await target.global.session.client.deleteCertificate(try target.name())
+        try await target.session().client.deleteCertificate(target.name)
     }
 }
 
@@ -74,9 +77,9 @@ package struct TrustShow: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
+        let session = try target.session()
         session.output.write(
-            try Rendering.yaml(try await session.client.certificate(try target.name()).value))
+            try Rendering.yaml(try await session.client.certificate(target.name).value))
     }
 }
 
@@ -96,8 +99,8 @@ package struct TrustEdit: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = target.global.session
-        let fingerprint = try target.name()
+        let session = try target.session()
+        let fingerprint = target.name
         try await EditLoop<EditableCertificate>(
             preface: """
                 # This is a client that the daemon trusts.

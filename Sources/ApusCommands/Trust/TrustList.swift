@@ -16,13 +16,18 @@ package struct TrustList: AsyncParsableCommand {
             """,
         aliases: ["ls"])
 
+    @Argument(
+        help: ArgumentHelp("REMOTE: of the daemon, if it is not the default one.", valueName: "remote:"),
+        completion: .hosts)
+    package var remote: String?
+
     @OptionGroup package var format: FormatOptions
     @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: remote)
         let certificates = try await session.client.certificates()
         session.output.write(
             try Rendering.list(certificates, as: format.format) {
@@ -57,13 +62,18 @@ package struct TrustListTokens: AsyncParsableCommand {
               apus config trust list-tokens
             """)
 
+    @Argument(
+        help: ArgumentHelp("REMOTE: of the daemon, if it is not the default one.", valueName: "remote:"),
+        completion: .hosts)
+    package var remote: String?
+
     @OptionGroup package var format: FormatOptions
     @OptionGroup package var global: GlobalOptions
 
     package init() {}
 
     package func run() async throws {
-        let session = global.session
+        let session = try global.session(of: remote)
         let tokens = try await session.client.joinTokens().map(\.token)
         let rows = try tokens.map { [$0.clientName, try $0.text(), Units.moment($0.expiresAt)] }
         session.output.write(
@@ -91,8 +101,8 @@ package struct TrustRevokeToken: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = global.session
-        let name = try ResourceName(name).local()
+        let session = try global.session(of: name)
+        let name = ResourceName(name).name
         let own = try await session.client.joinTokens().filter { $0.token.clientName == name }
         guard !own.isEmpty else { throw Failure("there is no token for \"\(name)\"") }
         for (operation, _) in own { try await session.client.cancelOperation(operation) }

@@ -11,22 +11,20 @@ extension ImageService {
     /// Refuses a source that cannot lead to an image, before any work begins.
     func check(_ source: InstanceSource) throws {
         switch source.protocol {
+        case "" where !source.server.isEmpty:
+            try check(ImageSource(source))
         case "":
-            guard source.server.isEmpty else {
-                throw ServiceError.badRequest(
-                    "An image from \"\(source.server)\" needs a protocol; this version has \"debian\"")
-            }
             guard !source.alias.isEmpty || !source.fingerprint.isEmpty else {
                 throw ServiceError.badRequest("Say which image: by alias or fingerprint")
             }
             try checkArchitecture(try local(source))
         case "debian":
             _ = try recipe(source.alias)
-        case "simplestreams":
+        case "simplestreams", "lxd":
             try check(ImageSource(source))
         default:
             throw ServiceError.badRequest(
-                "Images by protocol \"\(source.protocol)\" cannot be fetched in this version; there are \"simplestreams\" and \"debian\""
+                "Images by protocol \"\(source.protocol)\" cannot be fetched; there are \"simplestreams\", \"lxd\" and \"debian\""
             )
         }
     }
@@ -36,7 +34,7 @@ extension ImageService {
         var record: ImageRecord
         if source.protocol == "debian" {
             record = try await build(source.alias, refresh: false, handle)
-        } else if source.protocol == "simplestreams" {
+        } else if !source.server.isEmpty {
             record = try await fetch(ImageSource(source), handle)
         } else {
             record = try local(source)
@@ -55,7 +53,11 @@ extension ImageService {
             throw ServiceError.badRequest("Say which image of \(source.server): by alias or fingerprint")
         }
         do {
-            _ = try server(source)
+            if source.protocol == "lxd" {
+                _ = try DaemonImages(source)
+            } else {
+                _ = try server(source)
+            }
         } catch {
             throw ServiceError.badRequest(ServiceError.text(of: error))
         }
@@ -104,12 +106,12 @@ extension ImageService {
 
     /// Brings an image into the store, as POST /1.0/images with a JSON body asks.
     public func create(_ post: ImagesPost) throws -> ApusAPI.Operation {
-        guard let source = post.source, source.type == "image",
-            ["debian", "simplestreams"].contains(source.protocol)
+        guard let source = post.source.map(ImageSource.withProtocol), source.type == "image",
+            ["debian", "simplestreams", "lxd"].contains(source.protocol)
         else {
             throw ServiceError.badRequest(
                 "Upload an image file, publish a container, or give a source of type image and protocol "
-                    + "\"simplestreams\" or \"debian\"")
+                    + "\"simplestreams\", \"lxd\" or \"debian\"")
         }
         if source.protocol == "debian" { _ = try recipe(source.alias) } else { try check(source) }
         for alias in post.aliases { try Names.checkAlias(alias.name) }
@@ -221,6 +223,15 @@ extension ImageSource {
         alias = source.alias
         fingerprint = source.fingerprint
         certificate = source.certificate
+        secret = source.secret
+        self = Self.withProtocol(self)
+    }
+
+    /// A server without a protocol is a daemon, as with LXD.
+    static func withProtocol(_ source: ImageSource) -> ImageSource {
+        var source = source
+        if source.protocol.isEmpty, !source.server.isEmpty { source.protocol = "lxd" }
+        return source
     }
 }
 
