@@ -10,6 +10,9 @@ extension Client {
         try await send(.PATCH, "/1.0", ["config": config])
     }
 
+    /// What the machine of the daemon has.
+    public func resources() async throws -> Resources { try await get("/1.0/resources") }
+
     /// All profiles.
     public func profiles() async throws -> [Profile] {
         try await get("/1.0/profiles", query: [("recursion", "1")])

@@ -10,6 +10,7 @@ package struct Info: AsyncParsableCommand {
         discussion: """
             EXAMPLES:
               apus info
+              apus info --resources
               apus info c1
               apus info c1 --show-log
             """)
@@ -24,6 +25,9 @@ package struct Info: AsyncParsableCommand {
         help: "Show the last log as well: of the last dump or restore, or of the container's runtime.")
     package var showLog = false
 
+    @Flag(name: .long, help: "Show the processors and the memory of the daemon's machine instead.")
+    package var resources = false
+
     @OptionGroup package var global: GlobalOptions
 
     package init() {}
@@ -32,8 +36,15 @@ package struct Info: AsyncParsableCommand {
         let session = try global.session(of: container)
         guard let container, !ResourceName(container).name.isEmpty else {
             if showLog { throw Failure("--show-log needs a container") }
+            if resources {
+                session.output.write(ResourcesReport(try await session.client.resources()).text)
+                return
+            }
             session.output.write(try Rendering.yaml(try await session.client.server()))
             return
+        }
+        guard !resources else {
+            throw Failure("--resources is about the daemon's machine; leave the container out")
         }
         let name = try ContainerName(container).name
         let instance = try await session.client.instance(name, full: true)

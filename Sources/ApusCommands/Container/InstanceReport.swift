@@ -68,6 +68,8 @@ package struct InstanceReport {
                     "      MTU: \(interface.mtu)",
                     "      Bytes received: \(Units.decimalBytes(interface.counters.bytesReceived))",
                     "      Bytes sent: \(Units.decimalBytes(interface.counters.bytesSent))",
+                    "      Packets received: \(interface.counters.packetsReceived)",
+                    "      Packets sent: \(interface.counters.packetsSent)",
                 ]
                 if !interface.addresses.isEmpty { lines.append("      IP addresses:") }
                 return lines

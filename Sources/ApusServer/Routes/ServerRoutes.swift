@@ -25,6 +25,9 @@ struct ServerRoutes {
             Route(.patch, "/1.0", "Change some of the daemon's keys") { request in
                 try await update(request, merge: true)
             },
+            Route(.get, "/1.0/resources", "The machine's processors and memory") { _ in
+                try Reply.sync(try MachineResources.read())
+            },
             Route(
                 .get, "/internal/ready", "Answers when the daemon has found its containers again",
                 access: .local
