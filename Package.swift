@@ -188,7 +188,9 @@ let package = Package(
         .testTarget(
             name: "MigrationTests", dependencies: ["Migration", swiftProtobuf], swiftSettings: house),
         .testTarget(name: "ApusAPITests", dependencies: ["ApusAPI"], swiftSettings: house),
-        .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusAPI"], swiftSettings: house),
+        .testTarget(
+            name: "ApusCoreTests", dependencies: ["ApusCore", "ApusAPI", "ContainerRuntime"],
+            swiftSettings: house),
         .testTarget(
             name: "ApusServerTests",
             dependencies: [

@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -196,6 +197,17 @@ int apus_umount(const char *target, int lazy) {
 int apus_setgroups(size_t count, const gid_t *groups) { return setgroups(count, groups); }
 int apus_setresuid(uid_t uid) { return setresuid(uid, uid, uid); }
 int apus_setresgid(gid_t gid) { return setresgid(gid, gid, gid); }
+int apus_set_rlimit(int32_t pid, int resource, uint64_t soft, uint64_t hard) {
+    struct rlimit limit = {soft, hard};
+    return prlimit(pid, resource, &limit, NULL);
+}
+int apus_get_rlimit(int32_t pid, int resource, uint64_t *soft, uint64_t *hard) {
+    struct rlimit limit;
+    if (prlimit(pid, resource, NULL, &limit) < 0) return -1;
+    *soft = limit.rlim_cur;
+    *hard = limit.rlim_max;
+    return 0;
+}
 char **apus_environment(void) { return environ; }
 void apus_error_text(int code, char *room, size_t length) {
     const char *text = strerror_r(code, room, length);

@@ -23,6 +23,8 @@ public struct ContainerSpec: Sendable, Hashable, Codable {
     public var nesting: Bool = false
     /// Limits on CPU, memory, processes and disk.
     public var limits = ResourceLimits()
+    /// Limits on what each process may use; those of the daemon hold for the rest.
+    public var kernelLimits: [KernelLimit] = []
     /// System calls that are refused.
     public var seccomp = SeccompPolicy()
     /// Its network interfaces besides `lo`.

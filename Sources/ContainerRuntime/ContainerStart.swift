@@ -42,6 +42,7 @@ public struct ContainerStart {
             // If the child has died meanwhile, what it said last is the better error: it is read below.
             try? ours.send([Signal.mapped.rawValue])
             try cgroup.join(pid)
+            for limit in spec.kernelLimits { try limit.apply(to: pid) }
             try? ours.send([Signal.placed.rawValue])
             let console = try awaitExecution(ours)
             let plan = try MonitorPlan(

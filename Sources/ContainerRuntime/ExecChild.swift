@@ -35,6 +35,8 @@ struct ExecChild {
     }
 
     private func join() throws {
+        // Inside nobody may go beyond what the parent has.
+        for limit in plan.kernelLimits { try limit.apply(to: 0) }
         var kinds: Namespaces = [.mount, .network, .uts, .ipc, .cgroup]
         if !plan.privileged { kinds.insert(.user) }
         // A restored container has clocks of its own; one that was started has the host's.

@@ -17,6 +17,8 @@ package struct MonitorPlan: Equatable {
     package var initKind = InitKind.other
     package var privileged = false
     package var environment: [String] = []
+    /// Limits of executed programs.
+    package var kernelLimits: [KernelLimit] = []
     package var consoleLog = ""
     /// Whether this is a life that goes on, not a new one.
     package var isRestored = false
@@ -51,6 +53,10 @@ package struct MonitorPlan: Equatable {
         out.list(hierarchies) { $0.text($1) }
         out.text(unified)
         out.list(environment) { $0.text($1) }
+        out.list(kernelLimits) {
+            $0.text($1.name)
+            $0.text($1.text)
+        }
         for number in [initPID, listener, console, channel] { out.int32(number) }
         out.uint64(initStartTicks)
         out.int64(startedAt)
@@ -79,6 +85,7 @@ package struct MonitorPlan: Equatable {
         hierarchies = try input.list { try $0.text() }
         unified = try input.text()
         environment = try input.list { try $0.text() }
+        kernelLimits = try input.list { KernelLimit(name: try $0.text(), try $0.text()) }.compactMap { $0 }
         initPID = try input.int32()
         listener = try input.int32()
         console = try input.int32()
@@ -112,6 +119,7 @@ package struct MonitorPlan: Equatable {
         self.initKind = initKind
         privileged = spec.isPrivileged
         environment = ContainerEnvironment.forPrograms(spec)
+        kernelLimits = spec.kernelLimits
         consoleLog = spec.console ? spec.consoleLog ?? "" : ""
         self.seccomp = seccomp
     }

@@ -58,6 +58,7 @@ final class ContainerRestore {
         let images = try watches.prepare()
         defer { watches.clear() }
 
+        for limit in spec.kernelLimits { try limit.permit() }
         let tuning = HostTuning.forRestore(memory: roomyMemory(images))
         defer { tuning.undo() }
         let memory = try pages.map { try LazyMemory(spec, images: images, pages: $0) }

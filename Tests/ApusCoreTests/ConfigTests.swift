@@ -1,4 +1,5 @@
 import ApusCore
+import ContainerRuntime
 import Testing
 
 @Suite("Configuration")
@@ -27,6 +28,46 @@ struct ConfigTests {
         ])
     func refused(key: String, value: String) {
         #expect(throws: ServiceError.self) { try ConfigCheck.check([key: value]) }
+    }
+
+    @Test(
+        "Each key of LXD 2.21 is accepted, or refused with a reason",
+        arguments: [
+            "boot.autostart", "boot.autostart.delay", "boot.autostart.priority", "boot.host_shutdown_timeout",
+            "boot.stop.priority", "environment.A", "limits.cpu", "limits.cpu.allowance",
+            "limits.cpu.priority",
+            "limits.disk.priority", "limits.kernel.nofile", "limits.memory", "limits.memory.enforce",
+            "limits.memory.swap", "limits.memory.swap.priority", "limits.network.priority",
+            "limits.processes",
+            "linux.kernel_modules", "migration.incremental.memory", "migration.incremental.memory.goal",
+            "migration.incremental.memory.iterations", "raw.apparmor", "raw.idmap", "raw.lxc", "raw.seccomp",
+            "security.devlxd", "security.idmap.base", "security.idmap.isolated", "security.idmap.size",
+            "security.nesting", "security.privileged", "security.syscalls.blacklist",
+            "security.syscalls.blacklist_compat", "security.syscalls.blacklist_default",
+            "security.syscalls.whitelist", "user.x",
+        ])
+    func everyKeyOfLXD(key: String) {
+        do {
+            try ConfigCheck.check([key: ""])
+        } catch {
+            #expect("\(error)".contains("is not supported: "), "\(error)")
+        }
+    }
+
+    @Test("Limits of the kernel have one number or two", arguments: KernelLimit.resources.map(\.name))
+    func kernelLimits(name: String) throws {
+        for good in ["0", "1000", "1000:2000", "unlimited", "5:unlimited", ""] {
+            try ConfigCheck.check(["limits.kernel.\(name)": good])
+        }
+        for bad in ["-1", "2000:1000", "unlimited:1", "1:2:3", ":", "1:", "many", "٣"] {
+            #expect(throws: ServiceError.self) { try ConfigCheck.check(["limits.kernel.\(name)": bad]) }
+        }
+    }
+
+    @Test("A limit that the kernel does not have is told with those it has")
+    func unknownKernelLimit() {
+        let error = #expect(throws: ServiceError.self) { try ConfigCheck.check(["limits.kernel.x": "1"]) }
+        #expect(error?.message.contains("nofile") == true)
     }
 
     @Test("A refusal says what is expected")

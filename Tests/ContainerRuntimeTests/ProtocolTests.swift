@@ -119,6 +119,7 @@ struct ProtocolTests {
         plan.name = "c1"
         plan.hierarchies = ["/a", "/b"]
         plan.environment = ["X=y"]
+        plan.kernelLimits = [try #require(KernelLimit(name: "nofile", "7:unlimited"))]
         plan.initKind = .systemd
         plan.privileged = true
         plan.isRestored = true

@@ -85,6 +85,38 @@ extension Integration {
             }
         }
 
+        @Test func limitsOfTheKernelHoldForInitAndForWhatIsExecuted() throws {
+            // More than the daemon itself may have of one, less of the other.
+            let options = ["limits.kernel.nofile=300:400", "limits.kernel.memlock=unlimited"]
+            try withContainer(.busybox, "-c", options[0], "-c", options[1]) { host, name in
+                let guest = try Guest.start(in: name, of: .busybox, on: host)
+                let first = try guest.verify()
+                func check(_ files: String) throws {
+                    for process in ["1", "self"] {
+                        let limits = try host.exec(name, "cat", "/proc/\(process)/limits")
+                        let words = limits.split(separator: "\n").map { $0.split(separator: " ") }
+                        func numbers(_ name: String) -> [Substring] {
+                            words.first { $0.starts(with: ["Max"] + name.split(separator: " ")) }?.dropFirst(
+                                3
+                            )
+                            .prefix(2).map { $0 } ?? []
+                        }
+                        #expect(numbers("open files") == files.split(separator: ":"), "\(process): \(limits)")
+                        #expect(numbers("locked memory") == ["unlimited", "unlimited"], "\(process)")
+                    }
+                }
+                try check("300:400")
+                try host.apus("snapshot", name, "s", "--stateful")
+                try host.apus("restore", name, "s")
+                #expect(try guest.verify().id == first.id)
+                try check("300:400")
+                // From the next start on.
+                try host.apus("config", "set", name, "limits.kernel.nofile", "500")
+                try host.apus("restart", name, "--force")
+                try check("500:500")
+            }
+        }
+
         @Test func fiftyContainersComeAndGo() throws {
             let host = try Integration.host
             let image = try host.image(.busybox)

@@ -1,3 +1,5 @@
+import ContainerRuntime
+
 /// Checks configurations before they are kept.
 public enum ConfigCheck {
     /// Refuses unknown keys, wrong values, and keys that are not the user's to set.
@@ -19,7 +21,7 @@ public enum ConfigCheck {
             throw ServiceError.badRequest("Config key \"\(key)\" is not supported: \(refused.reason)")
         }
         guard let entry = ConfigKeys.find(key) else {
-            throw ServiceError.badRequest("Unknown configuration key: \"\(key)\"")
+            throw ServiceError.badRequest("Unknown configuration key: \"\(key)\"\(hint(key))")
         }
         guard entry.owner != .daemon else {
             throw ServiceError.badRequest("\"\(key)\" is kept by the daemon and cannot be set")
@@ -35,6 +37,12 @@ public enum ConfigCheck {
         if let problem = entry.kind.problem(value) {
             throw ServiceError.badRequest("Invalid value for \"\(key)\": \"\(value)\" \(problem)")
         }
+    }
+
+    /// What the user may have meant.
+    private static func hint(_ key: String) -> String {
+        guard key.hasPrefix("limits.kernel.") else { return "" }
+        return "; there are limits of \(KernelLimit.resources.map(\.name).joined(separator: ", "))"
     }
 
     /// Refuses devices that this version does not have, and keys and values that their types do not have.

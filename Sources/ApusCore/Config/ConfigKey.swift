@@ -1,3 +1,5 @@
+import ContainerRuntime
+
 /// What kind of value a key takes.
 public enum ConfigValueKind: Sendable, Equatable {
     /// Any text.
@@ -14,6 +16,8 @@ public enum ConfigValueKind: Sendable, Equatable {
     case cpus
     /// A share ("50%") or a quota ("25ms/100ms") of processor time.
     case allowance
+    /// One number, or two, soft and hard ("1000:2000"); "unlimited" is one, too.
+    case kernelLimit
     /// One of some words.
     case word([String])
     /// An address to listen at, such as ":8443".
@@ -33,6 +37,7 @@ public enum ConfigValueKind: Sendable, Equatable {
         case .size: "bytes"
         case .cpus: "number or set"
         case .allowance: "percentage or time"
+        case .kernelLimit: "soft:hard"
         case .word(let words): words.joined(separator: ", ")
         case .listenAddress: "address"
         case .timeSpan: "time"
@@ -73,6 +78,10 @@ public enum ConfigValueKind: Sendable, Equatable {
                 : nil
         case .password:
             return value.count < 8 ? "is shorter than 8 characters" : nil
+        case .kernelLimit:
+            // Which resource it is does not matter for the form.
+            return value.isEmpty || KernelLimit(name: "nofile", value) != nil
+                ? nil : "is not a number, or two such as \"1000:2000\" (soft:hard); \"unlimited\" is one, too"
         case .word(let words):
             return words.contains(value) ? nil : "is not one of \(words.joined(separator: ", "))"
         }

@@ -1,7 +1,17 @@
+import ContainerRuntime
+
 /// Every key of a container's or profile's configuration. The reference is made from this table.
 public enum ConfigKeys {
     /// The table.
-    public static let all: [ConfigKey] = [
+    public static let all = (ordinary + kernelLimits).sorted { $0.name < $1.name }
+
+    private static let kernelLimits = KernelLimit.resources.map { name, about in
+        ConfigKey(
+            KernelLimit.key(name), .kernelLimit, default: "the daemon's", live: false,
+            "Limit on \(about); see setrlimit(2)")
+    }
+
+    private static let ordinary: [ConfigKey] = [
         ConfigKey(
             "boot.autostart", .bool, default: "as it was when the daemon ended", live: true,
             "Whether the container is started when the daemon starts on a freshly booted machine"),
@@ -115,8 +125,10 @@ public enum ConfigKeys {
             "limits.network.priority",
             "network cards have limits of their own; set limits.ingress and limits.egress on the device"
         ),
-        ("limits.kernel.", "set the limits of programs where they are started, inside the container"),
-        ("linux.kernel_modules", "load kernel modules on the host"),
+        (
+            "linux.kernel_modules",
+            "modules are the host's and stay when the container goes; load them there, with /etc/modules-load.d"
+        ),
         (
             "security.syscalls.whitelist",
             "the checkpointable profile is a deny list; use security.syscalls.deny"
@@ -130,10 +142,13 @@ public enum ConfigKeys {
             "security.syscalls.deny_compat",
             "the list of refused system calls holds for every architecture of the machine"
         ),
-        ("security.devlxd", "containers do not get a /dev/lxd yet"),
+        (
+            "security.devlxd",
+            "there is no /dev/lxd: programs with a connection to the host's daemon could not be checkpointed"
+        ),
     ]
 
-    /// The entry for a key.
+    /// The entry for a key: the one with just this name, or else the first that takes it in.
     public static func find(_ key: String) -> ConfigKey? {
         all.first { $0.name == key } ?? all.first { $0.matches(key) }
     }

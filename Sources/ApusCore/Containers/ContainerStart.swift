@@ -186,6 +186,7 @@ extension ContainerService {
         spec.nesting = expanded.isTrue("security.nesting")
         spec.limits = SpecBuilder.limits(
             expanded.config, generation: generation, processors: Machine.processors, memory: Machine.memory)
+        spec.kernelLimits = SpecBuilder.kernelLimits(expanded.config)
         spec.seccomp = SpecBuilder.seccomp(expanded.config)
         spec.environment = SpecBuilder.environment(expanded.config)
         spec.consoleLog = logs + "/console.log"

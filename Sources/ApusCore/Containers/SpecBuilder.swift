@@ -39,6 +39,12 @@ enum SpecBuilder {
         return limits
     }
 
+    static func kernelLimits(_ config: [String: String]) -> [KernelLimit] {
+        KernelLimit.resources.compactMap { name, _ in
+            config[KernelLimit.key(name)].flatMap { KernelLimit(name: name, $0) }
+        }
+    }
+
     static func seccomp(_ config: [String: String]) -> SeccompPolicy {
         var policy = SeccompPolicy()
         policy.usesDefaultDenyList = ConfigValues.isTrue(

@@ -53,6 +53,10 @@ int32_t apus_fork(unsigned long flags);
 // Like fork(), but the child is born into a v2 cgroup, given by a descriptor of its directory.
 int32_t apus_fork_into(unsigned long flags, int cgroup);
 
+// Limits of a process on its resources (RLIMIT_…); pid 0 is the caller.
+int apus_set_rlimit(int32_t pid, int resource, uint64_t soft, uint64_t hard);
+int apus_get_rlimit(int32_t pid, int resource, uint64_t *soft, uint64_t *hard);
+
 int apus_winsize_set(int fd, unsigned short rows, unsigned short columns);
 int apus_winsize_get(int fd, unsigned short *rows, unsigned short *columns);
 int apus_pty_peer(int master, int flags);
