@@ -72,8 +72,21 @@ public enum Disks {
 
     /// Shows a disk in the container, from inside its root.
     static func attach(_ open: Open) throws {
+        try makeTarget(open.disk.path, isDirectory: open.isDirectory)
+        try place(open)
+    }
+
+    /// Lets nobody write to a disk that is open but not shown yet; for the one who opened it.
+    static func protect(_ open: Open) throws {
+        try check("mount_setattr", "make the disk \(open.disk.name) read only") {
+            apus_mount_setattr(
+                open.tree.rawValue, "", UInt32(APUS_AT_EMPTY_PATH), UInt64(APUS_MOUNT_ATTR_RDONLY), 0, 0, -1)
+        }
+    }
+
+    /// Shows the disk from inside a root that has a place for it.
+    static func place(_ open: Open) throws {
         let path = open.disk.path
-        try makeTarget(path, isDirectory: open.isDirectory)
         // Links in the container's files lead to its own files only; those of /proc lead anywhere.
         let root = try FileDescriptor.open("/", OpenFlags.path | O_DIRECTORY)
         let target = try root.open(

@@ -2,6 +2,7 @@ import ApusAPI
 import ContainerRuntime
 import Glibc
 import LinuxSystem
+import Logging
 import Storage
 
 /// A custom volume, or a path of the host, shown in a container.
@@ -10,7 +11,9 @@ struct DiskDevice: DeviceType {
     let summary = """
         A custom volume of a storage pool (`pool` and `source`), or a directory or file of the host (`source`), shown in \
         the container at `path`. Its ids are mapped: what belongs to root there belongs to the container's root. \
-        Snapshots of the container do not contain it.
+        Snapshots of the container do not contain it. Added to a running container it is there at once, also for services \
+        with mounts of their own (`PrivateMounts=`, `ProtectSystem=` …); only those from which its place is hidden \
+        (`PrivateTmp=`, `InaccessiblePaths=` …) need a restart, and the daemon's log names them.
         """
     let checkpoint = """
         yes. The state has which disk is shown where, but not its content: restored programs find the disk as it is \
@@ -117,8 +120,15 @@ struct DiskDevice: DeviceType {
             try await withRollback { rollback in
                 rollback.add { try Disks.unmount(disk.name, of: live.spec) }
                 try Disks.mount(disk, of: live.spec)
-                try await DiskPlug.attach(
+                let without = try await DiskPlug.attach(
                     disk, to: live.spec, initPID: live.initPID, program: services.context.launcher.program)
+                guard !without.isEmpty else { return }
+                services.context.logger.notice(
+                    "services see a disk only after a restart of theirs",
+                    metadata: [
+                        "instance": "\(container.owner.name)", "device": "\(device.name)",
+                        "services": "\(without.joined(separator: " "))",
+                    ])
             }
         }
         return contribution
