@@ -54,6 +54,9 @@ public struct DirDriver: StorageDriver {
     }
 
     /// A directory cannot be limited.
+    public var limitsVolumes: Bool { false }
+
+    /// A directory cannot be limited.
     public func setQuota(of volume: Volume, bytes: UInt64?) async throws {
         guard bytes != nil else { return }
         throw StorageError(

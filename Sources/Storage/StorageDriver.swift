@@ -1,3 +1,5 @@
+import LinuxSystem
+
 /// One storage pool. Every operation is whole or leaves nothing behind, and may be called from any task.
 ///
 /// A volume is a directory that holds `rootfs/` and whatever else belongs to it (`metadata.yaml`,
@@ -22,6 +24,9 @@ public protocol StorageDriver: Sendable {
 
     /// Makes the pool larger.
     func resize(to size: UInt64) async throws
+
+    /// Whether volumes can be limited.
+    var limitsVolumes: Bool { get }
 
     /// Limits the bytes of a volume; nil: no limit.
     func setQuota(of volume: Volume, bytes: UInt64?) async throws
@@ -81,6 +86,12 @@ public protocol StorageDriver: Sendable {
 }
 
 extension StorageDriver {
+    /// Whether the pool's directories are where they belong: its disk may have gone.
+    public var isThere: Bool { Files.isDirectory(poolPath + "/containers") }
+
+    /// They can, unless the driver says otherwise.
+    public var limitsVolumes: Bool { true }
+
     /// The root file system of a volume, whether it exists or not.
     public func rootfs(of volume: Volume) -> String { directory(of: volume) + "/rootfs" }
 

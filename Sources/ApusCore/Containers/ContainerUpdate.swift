@@ -37,41 +37,6 @@ extension ContainerService {
         return try update(name, to: record)
     }
 
-    /// A profile has changed: the running containers that have it take it over.
-    /// - Throws: which of them could not; the profile is changed all the same.
-    public func profileChanged(_ profile: String) async throws {
-        var failures: [String] = []
-        for (name, entry) in entries.sorted(by: { $0.key < $1.key })
-        where entry.record.profiles.contains(profile) {
-            guard let live = entry.live else { continue }
-            do {
-                try await applyLimits(entry.record, live)
-                let addressed = withAddresses(entry.record)
-                try await applyDevices(
-                    try change(name) { $0.volatile = addressed.volatile }, live)
-            } catch {
-                logger(name).warning(
-                    "cannot apply the changed profile to the running container",
-                    metadata: ["error": "\(error)"])
-                failures.append("\(name): \(ServiceError.text(of: error))")
-            }
-        }
-        guard failures.isEmpty else {
-            throw ServiceError.failure(
-                "The profile \"\(profile)\" is changed, but running containers could not take it over: "
-                    + failures.joined(separator: "; ") + ". They will with their next start")
-        }
-    }
-
-    /// Renames a profile; the containers that have it keep it.
-    public func renameProfile(_ profile: String, to newName: String) throws {
-        try profiles.rename(profile, to: newName)
-        for name in entries.keys {
-            guard let record = entries[name]?.record, record.profiles.contains(profile) else { continue }
-            entries[name]?.record.profiles = record.profiles.map { $0 == profile ? newName : $0 }
-        }
-    }
-
     /// The user's part of a configuration. What the daemon keeps must not be changed, but may be left out.
     private func ownConfig(_ name: String, _ config: ConfigMap) throws -> ConfigMap {
         let entry = try entry(name)
@@ -116,8 +81,9 @@ extension ContainerService {
             }
             let changed = try entry(name).record
             try requirePool(changed)
-            try await applyRootSize(changed, before: old)
-            rollback.add { try await self.applyRootSize(old, before: changed) }
+            let (newRoot, oldRoot) = (rootDisk(changed), rootDisk(old))
+            try await applyRootSize(changed, before: oldRoot)
+            rollback.add { try await self.applyRootSize(old, before: newRoot) }
             if let live {
                 rollback.add { try await self.applyLimits(old, live) }
                 try await applyLimits(try entry(name).record, live)
@@ -147,7 +113,7 @@ extension ContainerService {
         }
     }
 
-    private func applyLimits(_ record: ContainerRecord, _ live: LiveContainer) async throws {
+    func applyLimits(_ record: ContainerRecord, _ live: LiveContainer) async throws {
         let limits = SpecBuilder.limits(
             expanded(record).config, generation: live.generation, processors: Machine.processors,
             memory: Machine.memory)

@@ -1,3 +1,5 @@
+import Storage
+
 /// The disk a container's root file system is on.
 struct RootDisk: DeviceType {
     let title = "`disk` with path `/`"
@@ -14,6 +16,12 @@ struct RootDisk: DeviceType {
     func describes(_ device: Device) -> Bool { device.type == "disk" && device["path"] == "/" }
 
     func check(_ device: Device, of owner: DeviceOwner, in services: DeviceServices) async throws {
-        if let pool = device["pool"] { _ = try services.pools.driver(pool) }
+        guard let pool = device["pool"] else { return }
+        let driver = try services.pools.driver(pool)
+        if device["size"] != nil && !driver.limitsVolumes {
+            throw device.refuse(
+                "storage pool \"\(pool)\" has the driver \(driver.driver), which cannot limit sizes; use a btrfs pool, or no size"
+            )
+        }
     }
 }

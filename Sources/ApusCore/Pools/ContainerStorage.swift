@@ -17,20 +17,24 @@ extension ContainerService {
         Set(entries.values.filter { $0.live != nil }.map(\.record.pool))
     }
 
+    /// A container's root disk, by its profiles or its own devices.
+    func rootDisk(_ record: ContainerRecord) -> [String: String]? {
+        RootDisk.find(in: expanded(record).devices)
+    }
+
     /// Limits a container's files to the size its root disk says, or takes the limit away.
-    func applyRootSize(_ record: ContainerRecord, before: ContainerRecord? = nil) async throws {
-        let size = try rootSize(record)
-        let old = try before.flatMap { try rootSize($0) }
-        guard size != old else { return }
+    /// - Parameter before: the root disk whose size holds now; nil for none.
+    func applyRootSize(_ record: ContainerRecord, before: [String: String]? = nil) async throws {
+        let size = try rootSize(rootDisk(record))
+        guard size != (try rootSize(before)) else { return }
         let driver = try pools.driver(record.pool)
         try await ServiceError.ofStorage {
             try await driver.setQuota(of: .container(record.name), bytes: size)
         }
     }
 
-    private func rootSize(_ record: ContainerRecord) throws -> UInt64? {
-        guard let root = RootDisk.find(in: expanded(record).devices), let text = root["size"], !text.isEmpty
-        else { return nil }
+    private func rootSize(_ root: [String: String]?) throws -> UInt64? {
+        guard let text = root?["size"], !text.isEmpty else { return nil }
         guard let bytes = ConfigValues.bytes(text), bytes > 0 else {
             throw ServiceError.badRequest("The root disk's size \"\(text)\" is not a size such as \"10GiB\"")
         }

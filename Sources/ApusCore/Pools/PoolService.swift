@@ -65,7 +65,7 @@ public final class PoolService: Sendable {
 
     private static func shown(_ pool: Pool) -> StoragePool {
         var description = pool.description
-        if pool.failure != nil { description.status = "Unavailable" }
+        if pool.failure != nil || !pool.driver.isThere { description.status = "Unavailable" }
         return description
     }
 
@@ -181,8 +181,8 @@ public final class PoolService: Sendable {
     /// The driver of a pool that can be used.
     func driver(_ name: String) throws -> any StorageDriver {
         let driver = try location(name)
-        guard pools.withLock({ $0[name]?.failure }) != nil else { return driver }
-        // Its source may be back by now.
+        guard pools.withLock({ $0[name]?.failure }) != nil || !driver.isThere else { return driver }
+        // Its source may have gone, or be back by now.
         let failure = Self.activate(driver)
         pools.withLock { $0[name]?.failure = failure }
         if let failure {

@@ -49,13 +49,17 @@ public final class ProfileService: Sendable {
         context.events.lifecycle("profile-created", "/1.0/profiles/\(profile.name)")
     }
 
-    /// Changes a profile.
-    public func update(_ name: String, _ put: ProfilePut, ifMatch: String?) throws {
-        try changing.withLock { _ in try updateNow(name, put, ifMatch: ifMatch) }
+    /// Changes a profile, if what it will be passes a check.
+    func update(
+        _ name: String, _ put: ProfilePut, ifMatch: String?, check: (Profile) throws -> Void
+    ) throws {
+        try changing.withLock { _ in try updateNow(name, put, ifMatch: ifMatch, check) }
     }
 
     /// Changes some of a profile: keys and devices are merged into what is there, an empty value unsets a key.
-    public func patch(_ name: String, _ patch: InstancePatch, ifMatch: String?) throws {
+    func patch(
+        _ name: String, _ patch: InstancePatch, ifMatch: String?, check: (Profile) throws -> Void
+    ) throws {
         try changing.withLock { _ in
             var put = editable(try get(name))
             put.config = put.config.merging(patch.config ?? [:]) { _, new in new }.filter {
@@ -63,17 +67,20 @@ public final class ProfileService: Sendable {
             }
             put.devices.merge(patch.devices ?? [:]) { _, new in new }
             if let description = patch.description { put.description = description }
-            try updateNow(name, put, ifMatch: ifMatch)
+            try updateNow(name, put, ifMatch: ifMatch, check)
         }
     }
 
-    private func updateNow(_ name: String, _ put: ProfilePut, ifMatch: String?) throws {
+    private func updateNow(
+        _ name: String, _ put: ProfilePut, ifMatch: String?, _ accept: (Profile) throws -> Void
+    ) throws {
         var profile = try get(name)
         try ETag.check(ifMatch, against: try etag(name))
         try check(put.config, put.devices)
         profile.config = put.config
         profile.devices = put.devices
         profile.description = put.description
+        try accept(profile)
         try save(profile)
         context.events.lifecycle("profile-updated", "/1.0/profiles/\(name)")
     }
@@ -118,8 +125,13 @@ public final class ProfileService: Sendable {
     }
 
     /// The keys and devices of some profiles and a container together.
-    func expand(_ names: [String], _ config: ConfigMap, _ devices: DevicesMap) -> ExpandedConfig {
-        let applied = profiles.withLock { profiles in names.compactMap { profiles[$0] } }
+    /// - Parameter other: taken in place of the profile of its name.
+    func expand(
+        _ names: [String], _ config: ConfigMap, _ devices: DevicesMap, replacing other: Profile? = nil
+    ) -> ExpandedConfig {
+        let applied = profiles.withLock { profiles in
+            names.compactMap { $0 == other?.name ? other : profiles[$0] }
+        }
         return ExpandedConfig(profiles: applied, config: config, devices: devices)
     }
 

@@ -29,14 +29,14 @@ struct ProfileRoutes {
             },
             Route(.put, "/1.0/profiles/{name}", "Replace a profile") { request in
                 let name = try request.path("name")
-                try profiles.update(name, try await request.json(ProfilePut.self), ifMatch: request.ifMatch)
-                try await daemon.containers.profileChanged(name)
+                try await daemon.containers.updateProfile(
+                    name, try await request.json(ProfilePut.self), ifMatch: request.ifMatch)
                 return try Reply.done()
             },
             Route(.patch, "/1.0/profiles/{name}", "Change some of a profile") { request in
                 let name = try request.path("name")
-                try profiles.patch(name, try await request.json(InstancePatch.self), ifMatch: request.ifMatch)
-                try await daemon.containers.profileChanged(name)
+                try await daemon.containers.patchProfile(
+                    name, try await request.json(InstancePatch.self), ifMatch: request.ifMatch)
                 return try Reply.done()
             },
             Route(.post, "/1.0/profiles/{name}", "Rename a profile") { request in
