@@ -52,7 +52,7 @@ extension Integration {
 
         private func incoming(_ host: TestHost) -> [String] { names(in: host.folder + "/images/incoming") }
 
-        @Test(arguments: ["zstd", "gzip", "squashfs"])
+        @Test(arguments: ["zstd", "gzip", "xz", "bzip2", "none", "squashfs"])
         func aRoundTripThroughAFileAndAnotherDaemon(compression: String) throws {
             try withFolder { folder in
                 let file = folder + "/image"
@@ -200,6 +200,101 @@ extension Integration {
                 #expect(try host.exec(name, "cat", "/root/mark") == "bad")
                 try host.apus("delete", name, "--force")
                 try deleteImages(on: host) { $0["update_source"]["server"].string == server.url }
+            }
+        }
+
+        @Test(.enabled(if: StreamsServer.isPossible, "needs python3, openssl and mksquashfs"))
+        func cachedImagesAreKeptUpToDateAndGoWhenNobodyUsesThem() throws {
+            let host = try TestHost("upkeep")
+            defer { host.tearDown() }
+            try withFolder { folder in
+                let server = try StreamsServer(folder)
+                defer { server.stop() }
+                try host.apus("remote", "add", "srv", server.url, "--certificate", server.certificate)
+                func offer(_ version: String) throws {
+                    let parts = try Parts(folder, marked: version)
+                    try server.offer(
+                        "tiny", version: "\(version)_00:00", metadata: parts.metadata, rootfs: parts.squashfs,
+                        isSquashfs: true)
+                }
+                func cached() throws -> String? {
+                    try host.query("/1.0/images?recursion=1").array.first { $0["cached"].bool == true }?[
+                        "fingerprint"
+                    ]
+                    .string
+                }
+                func restart(_ statement: String) throws {
+                    try host.stopDaemon()
+                    try host.changeDatabase(statement)
+                    try host.startDaemon()
+                }
+                let never = "UPDATE server_config SET value = '0' WHERE key = 'images_looked_for_newer_at'"
+                try host.apus(
+                    "image", "import", try TestImage.busybox.file(on: Integration.host), "--alias", "own")
+                try offer("20260101")
+                try host.apus("init", "srv:tiny", "c1")
+                let first = try #require(try cached())
+
+                // The hours of the interval have passed, and there is a newer version.
+                try offer("20260202")
+                try restart(never)
+                try eventually("the newer version to be fetched") {
+                    try cached().map { $0 != first } ?? false
+                }
+                let second = try #require(try cached())
+                #expect(try host.connection().get("/1.0/images/\(first)").status == 404)
+
+                // Not if that is switched off, but as soon as it is wanted again.
+                try host.apus("config", "set", "images.auto_update_cached", "false")
+                try offer("20260303")
+                try restart(never)
+                #expect(try cached() == second)
+                try host.apus("config", "set", "images.auto_update_interval", "0")
+                try host.apus("config", "set", "images.auto_update_cached", "true")
+                #expect(try cached() == second)
+                try host.apus("config", "set", "images.auto_update_interval", "1")
+                try eventually("the newest version to be fetched") {
+                    try cached().map { $0 != second } ?? false
+                }
+
+                // Days without a new container of it.
+                let third = try #require(try cached())
+                try host.apus("config", "set", "images.remote_cache_expiry", "0")
+                let longAgo = "'2020-01-01T00:00:00Z'"
+                try restart("UPDATE images SET uploaded_at = \(longAgo), last_used_at = \(longAgo)")
+                #expect(try cached() == third)
+                try host.apus("config", "set", "images.remote_cache_expiry", "10")
+                try eventually("the image to expire") { try cached() == nil }
+                #expect(names(in: host.folder + "/images").filter { $0.hasPrefix(third) } == [])
+                #expect(try host.apus("image", "list", "--format", "csv").text.contains("own"))
+                try host.apus("start", "c1")
+                #expect(try host.exec("c1", "cat", "/root/mark") == "20260101")
+            }
+        }
+
+        @Test func whatIsPublishedIsCompressedAsTheServerSays() throws {
+            try withFolder { folder in
+                try withContainer(.busybox) { host, name in
+                    try host.apus("snapshot", name, "s")
+                    defer {
+                        _ = try? host.apus("config", "unset", "images.compression_algorithm", expecting: nil)
+                    }
+                    for (algorithm, begin) in [("gzip", [0x1f, 0x8b]), ("none", Array("meta".utf8))]
+                        as [(String, [UInt8])]
+                    {
+                        try host.apus("config", "set", "images.compression_algorithm", algorithm)
+                        try host.apus("publish", "\(name)/s", "--alias", name)
+                        let file = "\(folder)/\(algorithm)"
+                        try host.apus("image", "export", name, file)
+                        let written = try #require(names(in: folder).first { $0.hasPrefix(algorithm) })
+                        let bytes = try Data(contentsOf: URL(filePath: "\(folder)/\(written)"))
+                        #expect(Array(bytes.prefix(begin.count)) == begin)
+                        try host.apus("image", "delete", name)
+                    }
+                    let refused = try host.apus(
+                        "config", "set", "images.compression_algorithm", "rar", expecting: 1)
+                    #expect(refused.complaint.contains("zstd"), "\(refused)")
+                }
             }
         }
 

@@ -17,8 +17,9 @@ public actor ImageService {
     var builds: [String: Task<ImageRecord, any Error>] = [:]
     /// Sleeps until the next image expires or is looked after.
     var upkeep: Task<Void, any Error>?
-    /// When newer versions were last looked for, in seconds since 1970.
-    var lastUpdate = Timestamp.now().seconds
+    /// When newer versions were last looked for, in seconds since 1970. Kept in the database, too.
+    var lastUpdate: Int64
+    static let lastUpdateKey = "images_looked_for_newer_at"
     /// Images being unpacked into a pool.
     var unpacking: [String: Task<Void, any Error>] = [:]
 
@@ -26,6 +27,9 @@ public actor ImageService {
         self.tokens = tokens
         self.context = context
         self.pools = pools
+        let known = try context.store.serverValue(Self.lastUpdateKey).flatMap { Int64($0) }
+        lastUpdate = known ?? Timestamp.now().seconds
+        if known == nil { try context.store.setServerValue(Self.lastUpdateKey, String(lastUpdate)) }
         store = ImageStore(directory: context.directory.images)
         try store.open()
         for record in try context.store.images() {
@@ -156,6 +160,27 @@ public actor ImageService {
             try await driver.delete(.image(fingerprint: fingerprint))
         }
         tell("image-deleted", fingerprint)
+    }
+
+    /// The fingerprints of the images that are unpacked in a pool, where containers are copied from them.
+    public func unpacked(in pool: String) throws -> [String] {
+        let driver = try pools.location(pool)
+        return images.keys.filter { driver.exists(.image(fingerprint: $0)) }.sorted()
+    }
+
+    /// Removes an image's unpacked copy from a pool. The image stays in the store; the next container in the pool that
+    /// is made from it unpacks it again.
+    public func deleteUnpacked(_ fingerprint: String, from pool: String) async throws {
+        let driver = try pools.driver(pool)
+        guard driver.exists(.image(fingerprint: fingerprint)) else {
+            throw ServiceError.notFound("Storage volume not found")
+        }
+        guard unpacking[driver.poolPath + " " + fingerprint] == nil else {
+            throw ServiceError.conflict("The image is being unpacked into storage pool \"\(pool)\" just now")
+        }
+        try await ServiceError.ofStorage { try await driver.delete(.image(fingerprint: fingerprint)) }
+        context.events.lifecycle(
+            "storage-volume-deleted", "/1.0/storage-pools/\(pool)/volumes/image/\(fingerprint)")
     }
 
     func add(_ record: ImageRecord) throws {

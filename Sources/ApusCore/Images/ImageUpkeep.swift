@@ -63,8 +63,9 @@ extension ImageService {
         upkeep = nil
         guard let next = nextUpkeep() else { return }
         upkeep = Task { [weak self] in
-            let wait = max(1, next - Timestamp.now().seconds)
-            try await Task.sleep(for: .seconds(wait), tolerance: .seconds(60))
+            let wait = max(0, next - Timestamp.now().seconds)
+            // A minute more or less is nothing to what takes hours; what is due already is not put off.
+            if wait > 0 { try await Task.sleep(for: .seconds(wait), tolerance: .seconds(min(60, wait))) }
             await self?.doUpkeep()
         }
     }
@@ -99,10 +100,20 @@ extension ImageService {
         return image.autoUpdate || (image.cached && cached)
     }
 
+    /// Takes note that newer versions are looked for now: a daemon that starts later goes on counting from here.
+    private func noteUpdate() {
+        lastUpdate = Timestamp.now().seconds
+        do {
+            try context.store.setServerValue(Self.lastUpdateKey, String(lastUpdate))
+        } catch {
+            context.logger.error("cannot write the database", metadata: ["error": "\(error)"])
+        }
+    }
+
     private func doUpkeep() async {
         await prune(now: Timestamp.now().seconds)
         if let interval = updateInterval, lastUpdate + interval <= Timestamp.now().seconds {
-            lastUpdate = Timestamp.now().seconds
+            noteUpdate()
             for image in images.values where isKeptUpToDate(image) {
                 do {
                     _ = try await update(image, nil)

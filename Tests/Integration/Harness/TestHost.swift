@@ -83,11 +83,16 @@ final class TestHost: @unchecked Sendable {
     func reboot() throws {
         try killDaemon()
         HostCleaner.clean(folder: folder, id: id)
-        try DatabaseQueue(path: folder + "/apus.db").write { database in
-            try database.execute(sql: "UPDATE server_config SET value = 'another' WHERE key = 'boot_id'")
-            #expect(database.changesCount == 1, "apusd is to have noted the boot id")
-        }
+        try changeDatabase("UPDATE server_config SET value = 'another' WHERE key = 'boot_id'")
         try startDaemon()
+    }
+
+    /// Changes something in the database of the daemon, which must not run.
+    func changeDatabase(_ statement: String) throws {
+        try DatabaseQueue(path: folder + "/apus.db").write { database in
+            try database.execute(sql: statement)
+            #expect(database.changesCount > 0, "there was nothing to change: \(statement)")
+        }
     }
 
     /// Ends the daemon; containers run on.
