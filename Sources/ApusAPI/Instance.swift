@@ -244,13 +244,18 @@ public struct InstanceSource: Codable, Sendable, Equatable {
     }
 }
 
-/// What `POST /1.0/instances/<name>` takes: a new name.
+/// What `POST /1.0/instances/<name>` takes: a new name, or another storage pool.
 public struct InstancePost: Codable, Sendable, Equatable {
     /// The new name.
     @Defaulted public var name: String
     /// Whether this is the source's end of a migration.
     @Defaulted public var migration: Bool
+    /// The storage pool to move to, on the same machine; empty to stay.
+    @Defaulted public var pool: String
 
     /// A rename.
     public init(name: String) { self.name = name }
+
+    /// A move to another storage pool.
+    public init(pool: String) { self.pool = pool }
 }

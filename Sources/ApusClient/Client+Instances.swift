@@ -60,6 +60,11 @@ extension Client {
         try await begin(.POST, Self.path(name), InstancePost(name: newName))
     }
 
+    /// Moves a stopped container with its snapshots to another storage pool.
+    public func moveInstance(_ name: String, toPool pool: String) async throws -> ApusAPI.Operation {
+        try await begin(.POST, Self.path(name), InstancePost(pool: pool))
+    }
+
     /// Deletes a container.
     public func deleteInstance(_ name: String) async throws -> ApusAPI.Operation {
         try await begin(.DELETE, Self.path(name))

@@ -190,6 +190,8 @@ extension ContainerService {
                 }
             case "renaming":
                 try await finishRename(name, journal.detail)
+            case Self.poolMove:
+                try await finishPoolMove(name, between: journal.detail)
             case "deleting a snapshot":
                 if (try? record(name, journal.detail)) != nil {
                     try await deleteSnapshotNow(name, journal.detail)

@@ -20,7 +20,9 @@ public final class ServerInfo: Sendable {
         "storage_volatile_initial_source",
         "container_only_migration", "certificate_update", "certificate_token", "image_compression_algorithm",
         "image_force_refresh",
+        "resources", "kernel_limits",
         "apus_image_debian", "apus_image_remotes", "apus_checkpoint", "apus_progress", "apus_start_stateless",
+        "apus_pool_move",
     ]
 
     private let context: ServiceContext

@@ -87,7 +87,19 @@ package struct Copy: AsyncParsableCommand {
 
     package func run() async throws {
         let session = try global.session(of: source)
-        let post = try request()
+        var post = try request()
+        if let storage {
+            // Only the pool is another one: the rest of the root disk is as the original has it.
+            let original = try await session.client.instance(try SnapshotName(source).container)
+            let root = original.expandedDevices.first {
+                $0.value["type"] == "disk" && $0.value["path"] == "/"
+            }
+            if let root {
+                let keys = device.last { $0.name == root.key }?.keys ?? root.value
+                if root.key != "root" { post.devices["root"] = nil }
+                post.devices[root.key] = keys.merging(["pool": storage]) { $1 }
+            }
+        }
         let operation = try await session.client.createInstance(post)
         let ended = try await session.finish(operation, "Copying \(source)")
         if post.name.isEmpty, let created = operation.instanceName ?? ended.instanceName {

@@ -5,19 +5,43 @@ package import ArgumentParser
 package struct Move: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "move",
-        abstract: "Give a stopped container, or a snapshot, another name.",
+        abstract:
+            "Give a stopped container, or a snapshot, another name, or a container another storage pool.",
         discussion: """
+            A container that moves to another storage pool takes its snapshots along, and keeps its ids, its addresses \
+            and its saved states.
+
             EXAMPLES:
               apus move c1 web
+              apus move c1 --storage fast
               apus move c1/s1 c1/before-upgrade
             """,
         aliases: ["mv"])
 
     @OptionGroup package var renaming: Renaming
 
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("The storage pool to move to.", valueName: "pool"),
+        completion: .pools)
+    package var storage: String?
+
     package init() {}
 
-    package func run() async throws { try await renaming.run() }
+    package func validate() throws {
+        if storage == nil && renaming.name == nil {
+            throw ValidationError("Give the new name, or another storage pool with --storage.")
+        }
+    }
+
+    package func run() async throws {
+        if let storage {
+            let session = try renaming.global.session(of: renaming.source)
+            let name = try ContainerName(renaming.source).name
+            try await session.finish(
+                try await session.client.moveInstance(name, toPool: storage), "Moving \(name)")
+        }
+        if renaming.name != nil { try await renaming.run() }
+    }
 }
 
 /// `apus rename`
@@ -35,6 +59,10 @@ package struct Rename: AsyncParsableCommand {
 
     package init() {}
 
+    package func validate() throws {
+        if renaming.name == nil { throw ValidationError("Give the new name.") }
+    }
+
     package func run() async throws { try await renaming.run() }
 }
 
@@ -46,7 +74,7 @@ package struct Renaming: ParsableArguments {
     package var source: String
 
     @Argument(help: ArgumentHelp("Its new name.", valueName: "name"))
-    package var name: String
+    package var name: String?
 
     @OptionGroup package var global: GlobalOptions
 
@@ -65,6 +93,7 @@ package struct Renaming: ParsableArguments {
     }
 
     func run() async throws {
+        guard let name else { return }
         let session = try global.session(of: source)
         let old = try SnapshotName(source)
         if let snapshot = old.snapshot {

@@ -33,13 +33,21 @@ struct InstanceRoutes {
                         try request.path("name"), try await request.json(InstancePatch.self),
                         ifMatch: request.ifMatch))
             },
-            Route(.post, "/1.0/instances/{name}", "Rename a container") { request in
+            Route(.post, "/1.0/instances/{name}", "Rename a container, or move it to another pool") {
+                request in
                 let post = try await request.json(InstancePost.self)
                 guard !post.migration else {
                     throw ServiceError(.notImplemented, "Containers cannot be moved to other hosts yet")
                 }
-                return try Reply.operation(
-                    try await containers.rename(try request.path("name"), to: post.name))
+                let name = try request.path("name")
+                guard post.pool.isEmpty else {
+                    guard post.name.isEmpty || post.name == name else {
+                        throw ServiceError.badRequest(
+                            "Give a new name or another storage pool, one after the other")
+                    }
+                    return try Reply.operation(try await containers.move(name, toPool: post.pool))
+                }
+                return try Reply.operation(try await containers.rename(name, to: post.name))
             },
             Route(.delete, "/1.0/instances/{name}", "Delete a container") { request in
                 try Reply.operation(try await containers.delete(try request.path("name")))
