@@ -42,7 +42,7 @@ struct FlagTests {
 
     @Test func states() throws {
         let start = try parse(Start.self, "start", "c1", "c2", "--stateless")
-        #expect(start.containers == ["c1", "c2"])
+        #expect(start.selection.containers == ["c1", "c2"])
         #expect(start.request.apusStateless)
         #expect(start.request.action == "start")
         let stop = try parse(Stop.self, "stop", "c1", "--stateful", "--timeout", "5").request
@@ -54,6 +54,52 @@ struct FlagTests {
         #expect(
             try parse(Pause.self, "pause", "c1").request == InstanceStatePut(action: "freeze", timeout: 0))
         #expect(throws: (any Error).self) { try Apus.parseAsRoot(["start"]) }
+    }
+
+    @Test(arguments: ["start", "stop", "restart", "pause"])
+    func allContainersOrThoseThatAreNamed(verb: String) throws {
+        _ = try Apus.parseAsRoot([verb, "--all"])
+        #expect(throws: (any Error).self) { try Apus.parseAsRoot([verb, "--all", "c1"]) }
+        #expect(throws: (any Error).self) { try Apus.parseAsRoot([verb]) }
+    }
+
+    @Test func aConsoleIsForOneContainer() throws {
+        #expect(try parse(Start.self, "start", "c1", "--console").console)
+        #expect(try parse(Launch.self, "launch", "x", "c1", "--console").console)
+        #expect(throws: (any Error).self) { try Apus.parseAsRoot(["start", "c1", "c2", "--console"]) }
+        #expect(throws: (any Error).self) { try Apus.parseAsRoot(["start", "--all", "--console"]) }
+    }
+
+    @Test func movesAndReuse() throws {
+        #expect(try parse(Move.self, "move", "c1", "-s", "fast").storage == "fast")
+        #expect(try parse(Move.self, "move", "c1", "c2").renaming.name == "c2")
+        #expect(throws: (any Error).self) { try Apus.parseAsRoot(["move", "c1"]) }
+        #expect(throws: (any Error).self) { try Apus.parseAsRoot(["rename", "c1"]) }
+        #expect(try parse(SnapshotCommand.self, "snapshot", "c1", "s", "--reuse").reuse)
+        #expect(throws: (any Error).self) { try Apus.parseAsRoot(["snapshot", "c1", "--reuse"]) }
+    }
+
+    @Test(arguments: [
+        ("data", "custom/data"), ("custom/data", "custom/data"), ("container/c1", "container/c1"),
+        ("container/c1/s 1", "container/c1/snapshots/s%201"), ("image/ab", "image/ab"),
+        ("a/b", "custom/a%2Fb"),
+    ])
+    func volumesByTheirNames(name: String, path: String) throws {
+        #expect(
+            try StorageTarget(pool: "p", volume: name).path == "/1.0/storage-pools/p/volumes/\(path)")
+    }
+
+    @Test func storageIsEditedStrictly() throws {
+        let whole = """
+            config: {size: 1GiB}
+            description: x
+            name: data
+            type: custom
+            used_by: []
+            """
+        let edited = try EditableStorage(yaml: whole, as: "the volume")
+        #expect(edited.request == StoragePut(config: ["size": "1GiB"], description: "x"))
+        #expect(throws: Failure.self) { try EditableStorage(yaml: "conifg: {}", as: "the volume") }
     }
 
     @Test func snapshotAndRestore() throws {

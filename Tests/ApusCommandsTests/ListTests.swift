@@ -67,6 +67,8 @@ struct ListTests {
         (["web"], ["web1", "web2"]), ([".*2"], ["web2", "db2"]), (["status=stopped"], ["db2"]),
         (["web", "user.tier=gold"], ["web1"]),
         (["architecture=x86.*"], ["web1", "web2", "db2"]),
+        (["u.tier=gold"], ["web1"]), (["u.t=g.*"], ["web1"]), (["u=gold"], []), (["user.tier=gol"], []),
+        (["user.tier="], ["web2", "db2"]),
         (["nothing"], []),
     ])
     func filters(filters: [String], names: [String]) throws {

@@ -35,13 +35,20 @@ package struct ConsoleCommand: AsyncParsableCommand {
             bytes.withUnsafeBytes { Output.write($0, to: STDOUT_FILENO) }
             return
         }
+        try await session.attachConsole(of: name)
+    }
+}
+
+extension Session {
+    /// Attaches this terminal to a container's console until the user detaches.
+    func attachConsole(of container: String) async throws {
         let size = Terminal.size(STDOUT_FILENO) ?? (80, 24)
-        session.output.remark("To detach from the console, press: <ctrl>+a q")
+        output.remark("To detach from the console, press: <ctrl>+a q")
         let streams = TerminalStreams(input: STDIN_FILENO, interactive: true, raw: true, detachable: true)
         defer { Terminal.restore() }
-        try await session.client.console(
-            ConsolePost(width: size.width, height: size.height), of: name, streams: streams.session)
+        try await client.console(
+            ConsolePost(width: size.width, height: size.height), of: container, streams: streams.session)
         Terminal.restore()
-        session.output.remark("")
+        output.remark("")
     }
 }

@@ -33,7 +33,7 @@ package struct ContainerFilter {
             case .name(let prefix, let pattern):
                 instance.name.hasPrefix(prefix) || pattern.map { Self.found($0, in: instance.name) } ?? false
             case .property(let key, let pattern):
-                Self.found(pattern, in: Self.value(of: key, in: instance))
+                Self.values(of: key, in: instance).contains { Self.found(pattern, in: $0) }
             }
         }
     }
@@ -42,17 +42,28 @@ package struct ContainerFilter {
         (try? pattern.firstMatch(in: text)) != nil
     }
 
-    private static func value(of key: String, in instance: Instance) -> String {
+    private static func values(of key: String, in instance: Instance) -> [String] {
         switch key.lowercased() {
-        case "name": instance.name
-        case "status", "state": instance.status
-        case "type": instance.type
-        case "architecture": instance.architecture
-        case "stateful": String(instance.stateful)
-        case "ephemeral": String(instance.ephemeral)
-        case "description": instance.description
-        default: instance.expandedConfig[key] ?? ""
+        case "name": [instance.name]
+        case "status", "state": [instance.status]
+        case "type": [instance.type]
+        case "architecture": [instance.architecture]
+        case "stateful": [String(instance.stateful)]
+        case "ephemeral": [String(instance.ephemeral)]
+        case "description": [instance.description]
+        default: configured(key, in: instance)
         }
+    }
+
+    /// The values of the keys that a name, its parts perhaps shortened, stands for; one that is not set is empty.
+    private static func configured(_ key: String, in instance: Instance) -> [String] {
+        if let exact = instance.expandedConfig[key] { return [exact] }
+        let parts = key.split(separator: ".", omittingEmptySubsequences: false)
+        let found = instance.expandedConfig.filter { name, _ in
+            let full = name.split(separator: ".", omittingEmptySubsequences: false)
+            return full.count == parts.count && zip(full, parts).allSatisfy { $0.hasPrefix($1) }
+        }
+        return found.isEmpty ? [""] : Array(found.values)
     }
 }
 

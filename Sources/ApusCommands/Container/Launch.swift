@@ -14,9 +14,13 @@ package struct Launch: AsyncParsableCommand {
               apus launch my-image -e
               apus launch host2:web c1
               apus launch debian:12 host2:c1
+              apus launch debian:12 c1 --console
             """)
 
     @OptionGroup package var create: CreateOptions
+
+    @Flag(name: .long, help: "Attach to the container's console once it runs.")
+    package var console = false
 
     package init() {}
 
@@ -27,5 +31,6 @@ package struct Launch: AsyncParsableCommand {
         try await session.finish(
             try await session.client.changeState(of: name, InstanceStatePut(action: "start")),
             "Starting \(name)")
+        if console { try await session.attachConsole(of: name) }
     }
 }

@@ -8,8 +8,10 @@ package struct List: AsyncParsableCommand {
         commandName: "list",
         abstract: "List containers.",
         discussion: """
-            A filter is a name or the beginning of one, a regular expression for names, or KEY=VALUE, where KEY is \
-            a config key or one of name, status, type, architecture, stateful, and VALUE a regular expression.
+            A filter is a name or the beginning of one, a regular expression for names, or KEY=VALUE, where VALUE is \
+            a regular expression, and KEY one of name, status, type, architecture, stateful, ephemeral, description, or \
+            a config key. The parts of a config key can be shortened: u.role=web is user.role=web. All filters have to \
+            hold.
 
             COLUMNS:
             \(Column.legend)
@@ -20,6 +22,7 @@ package struct List: AsyncParsableCommand {
               apus list
               apus list web status=running
               apus list host2: web
+              apus list user.role=web s.privileged=true
               apus list -c nsSpm
               apus list --format json
             """)

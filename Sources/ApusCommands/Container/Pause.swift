@@ -11,10 +11,10 @@ package struct Pause: AsyncParsableCommand {
             EXAMPLES:
               apus pause c1
               apus start c1
+              apus pause --all
             """)
 
-    @Argument(help: ArgumentHelp("The containers.", valueName: "container"), completion: .containers)
-    package var containers: [String]
+    @OptionGroup package var selection: ContainerSelection
 
     @OptionGroup package var global: GlobalOptions
 
@@ -25,6 +25,7 @@ package struct Pause: AsyncParsableCommand {
 
     package func run() async throws {
         let request = request
-        try await global.each(containers, "Pausing") { try await $0.changeState(of: $1, request) }
+        let names = try await selection.names(global, in: [.running])
+        try await global.each(names, "Pausing") { try await $0.changeState(of: $1, request) }
     }
 }

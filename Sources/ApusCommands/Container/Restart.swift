@@ -11,16 +11,16 @@ package struct Restart: AsyncParsableCommand {
             EXAMPLES:
               apus restart c1
               apus restart c1 --force
+              apus restart --all
             """)
 
-    @Argument(help: ArgumentHelp("The containers.", valueName: "container"), completion: .containers)
-    package var containers: [String]
+    @OptionGroup package var selection: ContainerSelection
 
     @Flag(name: .shortAndLong, help: "Kill the processes instead of asking.")
     package var force = false
 
     @Option(
-        help: ArgumentHelp("How long to wait for a clean end; for ever if negative.", valueName: "seconds"))
+        help: ArgumentHelp("How long to wait for a clean end; 60 if it is not given.", valueName: "seconds"))
     package var timeout = -1
 
     @OptionGroup package var global: GlobalOptions
@@ -34,6 +34,7 @@ package struct Restart: AsyncParsableCommand {
 
     package func run() async throws {
         let request = request
-        try await global.each(containers, "Restarting") { try await $0.changeState(of: $1, request) }
+        let names = try await selection.names(global, in: [.running, .frozen])
+        try await global.each(names, "Restarting") { try await $0.changeState(of: $1, request) }
     }
 }

@@ -14,17 +14,27 @@ package struct Start: AsyncParsableCommand {
             EXAMPLES:
               apus start c1
               apus start c1 --stateless
+              apus start c1 --console
+              apus start --all
             """)
 
-    @Argument(help: ArgumentHelp("The containers.", valueName: "container"), completion: .containers)
-    package var containers: [String]
+    @OptionGroup package var selection: ContainerSelection
 
     @Flag(name: .long, help: "Begin anew: throw the saved running state away.")
     package var stateless = false
 
+    @Flag(name: .long, help: "Attach to the container's console once it runs.")
+    package var console = false
+
     @OptionGroup package var global: GlobalOptions
 
     package init() {}
+
+    package func validate() throws {
+        if console && (selection.all || selection.containers.count > 1) {
+            throw ValidationError("--console is for one container.")
+        }
+    }
 
     /// What is sent to the daemon.
     package var request: InstanceStatePut {
@@ -35,7 +45,8 @@ package struct Start: AsyncParsableCommand {
 
     package func run() async throws {
         let request = request
-        try await global.each(containers, "Starting") { client, name in
+        let names = try await selection.names(global, in: stateless ? [.stopped] : [.stopped, .frozen])
+        try await global.each(names, "Starting") { client, name in
             // A stateless start is for stopped containers only; otherwise a frozen one is meant to go on.
             if !request.apusStateless,
                 try await client.instance(name).statusCode == StatusCode.frozen.rawValue
@@ -44,6 +55,9 @@ package struct Start: AsyncParsableCommand {
                     of: name, InstanceStatePut(action: "unfreeze", timeout: 0))
             }
             return try await client.changeState(of: name, request)
+        }
+        if console, let name = names.first {
+            try await global.session(on: name.remote).attachConsole(of: name.name)
         }
     }
 }

@@ -16,10 +16,10 @@ package struct Stop: AsyncParsableCommand {
               apus stop c1 --stateful
               apus stop c1 c2 --timeout 30
               apus stop c1 --force
+              apus stop --all
             """)
 
-    @Argument(help: ArgumentHelp("The containers.", valueName: "container"), completion: .containers)
-    package var containers: [String]
+    @OptionGroup package var selection: ContainerSelection
 
     @Flag(name: .long, help: "Save the running state; the next start continues from it.")
     package var stateful = false
@@ -28,7 +28,7 @@ package struct Stop: AsyncParsableCommand {
     package var force = false
 
     @Option(
-        help: ArgumentHelp("How long to wait for a clean end; for ever if negative.", valueName: "seconds"))
+        help: ArgumentHelp("How long to wait for a clean end; 60 if it is not given.", valueName: "seconds"))
     package var timeout = -1
 
     @OptionGroup package var global: GlobalOptions
@@ -46,6 +46,8 @@ package struct Stop: AsyncParsableCommand {
 
     package func run() async throws {
         let request = request
-        try await global.each(containers, "Stopping") { try await $0.changeState(of: $1, request) }
+        // A stateful stop is for processes that run; the others may be paused.
+        let names = try await selection.names(global, in: stateful ? [.running] : [.running, .frozen])
+        try await global.each(names, "Stopping") { try await $0.changeState(of: $1, request) }
     }
 }
