@@ -15,7 +15,9 @@ struct PoolRoutes {
                     return try Reply.sync(pools.list().map { "/1.0/storage-pools/\($0.name)" })
                 }
                 let users = await users()
-                return try Reply.sync(pools.list().map { withUsers($0, users) })
+                var shown: [StoragePool] = []
+                for pool in pools.list() { shown.append(try await withUsers(pool, users)) }
+                return try Reply.sync(shown)
             },
             Route(.post, "/1.0/storage-pools", "Make a storage pool") { request in
                 let post = try await request.json(StoragePoolsPost.self)
@@ -25,7 +27,7 @@ struct PoolRoutes {
             Route(.get, "/1.0/storage-pools/{name}", "A storage pool") { request in
                 let name = try request.path("name")
                 return try Reply.sync(
-                    withUsers(try pools.get(name), await users()), etag: try pools.etag(name))
+                    try await withUsers(try pools.get(name), await users()), etag: try pools.etag(name))
             },
             Route(.put, "/1.0/storage-pools/{name}", "Replace a storage pool's keys and description") {
                 request in
@@ -66,9 +68,11 @@ struct PoolRoutes {
         return users
     }
 
-    private func withUsers(_ pool: StoragePool, _ users: [String: [String]]) -> StoragePool {
+    /// Images are shown as well; they keep no pool from being deleted, because the store has them.
+    private func withUsers(_ pool: StoragePool, _ users: [String: [String]]) async throws -> StoragePool {
         var pool = pool
-        pool.usedBy = users[pool.name] ?? []
+        let images = try await daemon.images.unpacked(in: pool.name).map { "/1.0/images/\($0)" }
+        pool.usedBy = (users[pool.name] ?? []) + images
         return pool
     }
 }

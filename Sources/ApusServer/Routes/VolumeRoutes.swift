@@ -3,7 +3,7 @@ import ApusCore
 import HTTPTypes
 import HummingbirdCore
 
-/// Volumes of storage pools. Those of containers and their snapshots are shown; custom ones can be changed.
+/// Volumes of storage pools. Those of containers, snapshots and images are shown; custom ones can be changed.
 struct VolumeRoutes {
     let daemon: Daemon
     private var volumes: VolumeService { daemon.volumes }
@@ -17,22 +17,25 @@ struct VolumeRoutes {
             Route(.get, Self.base, "All volumes of a storage pool") { request in
                 try await list(request, type: nil)
             },
-            Route(.get, Self.base + "/{type}", "The volumes of one type: custom or container") { request in
+            Route(.get, Self.base + "/{type}", "The volumes of one type: custom, container or image") {
+                request in
                 try await list(request, type: try type(request))
             },
             Route(.get, Self.base + "/{type}/{name}", "A volume") { request in
                 let (pool, name) = (try request.path("pool"), try request.path("name"))
                 guard try type(request) == "custom" else {
-                    guard
-                        let volume = try await all(pool).first(where: {
-                            $0.name == name && $0.type != "custom"
-                        })
-                    else { throw ServiceError.notFound("Storage volume not found") }
-                    return try Reply.sync(volume)
+                    return try Reply.sync(try await one(pool, try type(request), name))
                 }
                 var volume = try volumes.get(pool, name)
                 volume.usedBy = await users(pool, name)
                 return try Reply.sync(volume, etag: try volumes.etag(pool, name))
+            },
+            Route(
+                .get, Self.base + "/{type}/{name}/snapshots/{snapshot}",
+                "The volume of a container's snapshot"
+            ) { request in
+                let name = try request.path("name") + "/" + request.path("snapshot")
+                return try Reply.sync(try await one(try request.path("pool"), try type(request), name))
             },
         ]
     }
@@ -71,10 +74,16 @@ struct VolumeRoutes {
                 try await volumes.rename(pool, name, to: post.name, usedBy: await users(pool, name))
                 return try Reply.created("/1.0/storage-pools/\(pool)/volumes/custom/\(post.name)")
             },
-            Route(.delete, Self.base + "/{type}/{name}", "Delete a custom volume that nothing uses") {
-                request in
-                try requireCustom(request)
+            Route(
+                .delete, Self.base + "/{type}/{name}",
+                "Delete a custom volume that nothing uses, or the unpacked copy of an image"
+            ) { request in
                 let (pool, name) = (try request.path("pool"), try request.path("name"))
+                if try type(request) == "image" {
+                    try await daemon.images.deleteUnpacked(name, from: pool)
+                    return try Reply.done()
+                }
+                try requireCustom(request)
                 try await volumes.delete(pool, name, usedBy: await users(pool, name))
                 return try Reply.done()
             },
@@ -100,7 +109,15 @@ struct VolumeRoutes {
         return try Reply.sync(found)
     }
 
-    /// The volumes of a pool with their users: those of containers, of snapshots, and custom ones.
+    /// A volume that is not custom.
+    private func one(_ pool: String, _ type: String, _ name: String) async throws -> StorageVolume {
+        guard let volume = try await all(pool).first(where: { $0.name == name && $0.type == type }) else {
+            throw ServiceError.notFound("Storage volume not found")
+        }
+        return volume
+    }
+
+    /// The volumes of a pool with their users: those of containers, of snapshots, of images, and custom ones.
     private func all(_ pool: String) async throws -> [StorageVolume] {
         var result: [StorageVolume] = []
         let custom = try volumes.list(pool)
@@ -111,6 +128,11 @@ struct VolumeRoutes {
             var volume = StorageVolume(
                 name: parts.count == 3 ? parts[2] : parts[2] + "/" + parts[4], type: "container")
             volume.usedBy = [url]
+            result.append(volume)
+        }
+        for fingerprint in try await daemon.images.unpacked(in: pool) {
+            var volume = StorageVolume(name: fingerprint, type: "image")
+            volume.usedBy = ["/1.0/images/\(fingerprint)"]
             result.append(volume)
         }
         for var volume in custom {
@@ -149,7 +171,7 @@ struct VolumeRoutes {
     private func requireCustom(_ request: APIRequest) throws {
         guard try type(request) == "custom" else {
             throw ServiceError.badRequest(
-                "Volumes of containers and images are changed with these; only custom volumes can be changed here"
+                "Volumes of containers and images change with these; only custom volumes can be changed here"
             )
         }
     }
