@@ -20,7 +20,7 @@ struct Cases {
             ("launch", launch), ("exec", exec), ("stateful snapshot", snapshot),
             ("stop and start", stopAndStart),
             ("stop and start with 512 MiB", stopAndStartLarge), ("many containers", manyContainers),
-            ("btrfs", btrfs),
+            ("btrfs", btrfs), ("images", images),
         ] as [(String, () throws -> [Figure])] {
             Output.progress(name)
             do {
