@@ -121,6 +121,152 @@ extension Integration {
             }
         }
 
+        @Test func servicesWithMountsOfTheirOwnSeeADiskComeAndGo() throws {
+            try withContainer(.debian12) { host, name in
+                try host.apus("storage", "volume", "create", "default", "shared")
+                defer {
+                    _ = try? host.apus("storage", "volume", "delete", "default", "shared", expecting: nil)
+                }
+                for (unit, property) in [("plain", "PrivateMounts=yes"), ("strict", "ProtectSystem=strict")] {
+                    try host.exec(
+                        name, "systemd-run", "--quiet", "--unit=\(unit)", "-p", property, "sleep", "1000")
+                }
+                func inside(_ unit: String, _ script: String) throws -> String {
+                    try host.exec(name, "sh", "-c", "p=$(systemctl show -P MainPID \(unit)); \(script)")
+                }
+                try host.apus("storage", "volume", "attach", "default", "shared", name, "/srv/shared")
+                try host.exec(name, "sh", "-c", "echo here > /srv/shared/note")
+                func expectShown() throws {
+                    for unit in ["plain", "strict"] {
+                        #expect(try inside(unit, "cat /proc/$p/root/srv/shared/note") == "here", "\(unit)")
+                    }
+                    // Who may write nowhere may not write there either.
+                    let line = try inside("strict", "grep ' /srv/shared ' /proc/$p/mountinfo")
+                    #expect(line.contains(" /srv/shared ro"), "\(line)")
+                }
+                try expectShown()
+                try host.apus("snapshot", name, "s", "--stateful")
+                try host.apus("restore", name, "s")
+                try expectShown()
+                try host.apus("storage", "volume", "detach", "default", "shared", name)
+                for unit in ["plain", "strict"] {
+                    #expect(
+                        try inside(unit, "grep -c ' /srv/shared ' /proc/$p/mountinfo || true") == "0",
+                        "\(unit)")
+                }
+                try host.apus("stop", name, "--stateful")
+                try host.apus("start", name)
+                #expect(try inside("strict", "cat /proc/$p/comm") == "sleep")
+            }
+        }
+
+        @Test(.enabled(if: BtrfsHere.isThere, "this machine has no btrfs, no loop devices or no btrfs-progs"))
+        func aSizeInAProfileHoldsForItsContainers() throws {
+            try withPool("btrfs") { host, pool in
+                let profile = "sized-\(pool)"
+                try host.apus("profile", "create", profile)
+                try host.apus(
+                    "profile", "device", "add", profile, "root", "disk", "path=/", "pool=\(pool)",
+                    "size=20MiB")
+                defer { _ = try? host.apus("profile", "delete", profile, expecting: nil) }
+                try withContainer(.busybox, "-p", "default", "-p", profile) { host, name in
+                    let write = [
+                        "exec", name, "--", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=40",
+                        "conv=fsync",
+                    ]
+                    #expect(try host.apus(write, expecting: nil).code != 0)
+                    try host.apus("profile", "device", "set", profile, "root", "size=100MiB")
+                    try host.apus(write)
+                    try host.apus("profile", "device", "set", profile, "root", "size=20MiB")
+                    try host.exec(name, "rm", "/big")
+                    #expect(try host.apus(write, expecting: nil).code != 0)
+                    try host.apus("profile", "device", "unset", profile, "root", "size")
+                    try host.apus(write)
+                    let moved = try host.apus(
+                        "profile", "device", "set", profile, "root", "pool=default", expecting: 1)
+                    #expect(moved.complaint.contains(name) && moved.complaint.contains(pool), "\(moved)")
+                    let shown = try host.query("/1.0/profiles/\(profile)")
+                    #expect(shown["devices"]["root"]["pool"].string == pool)
+                }
+            }
+        }
+
+        @Test func aSizeInAProfileIsRefusedWhereItCannotHold() throws {
+            try withContainer(.busybox) { host, name in
+                let refused = try host.apus(
+                    "profile", "device", "set", "default", "root", "size=1GiB", expecting: 1)
+                #expect(refused.complaint.contains(name) && refused.complaint.contains("dir"), "\(refused)")
+                #expect(try host.query("/1.0/profiles/default")["devices"]["root"]["size"].string == nil)
+            }
+        }
+
+        @Test func aContainerMovesToAnotherPoolWithItsSavedStates() throws {
+            let host = try Integration.host
+            let pool = Integration.freshName("pool")
+            try host.apus("storage", "create", pool, BtrfsHere.isThere ? "btrfs" : "dir")
+            defer { _ = try? host.apus("storage", "delete", pool, expecting: nil) }
+            try withContainer(.busybox) { host, name in
+                let guest = try Guest.start(in: name, of: .busybox, on: host)
+                let first = try guest.verify()
+                try host.apus("snapshot", name, "s", "--stateful")
+                let running = try host.apus("move", name, "--storage", pool, expecting: 1)
+                #expect(running.complaint.contains("stop it"), "\(running)")
+                let copy = name + "-copy"
+                try expectNothingLeft(on: host, of: copy) {
+                    try host.apus("copy", "\(name)/s", copy, "--storage", pool)
+                    #expect(try host.apus("list", copy, "--format", "csv", "-c", "b").text.contains(pool))
+                    try host.apus("delete", copy)
+                }
+                try host.apus("stop", name, "--force")
+                let address = try host.query("/1.0/containers/\(name)")["config"]["volatile.idmap.base"]
+                    .string
+                for target in [pool, "default"] {
+                    try host.apus("move", name, "--storage", target)
+                    let other = target == pool ? "default" : pool
+                    let left = try host.query("/1.0/storage-pools/\(other)/volumes?recursion=1").array
+                    #expect(!left.contains { $0["name"].string?.hasPrefix(name) == true }, "\(left)")
+                    try host.apus("restore", name, "s", "--stateful")
+                    #expect(try guest.verify("in \(target)").id == first.id)
+                    try host.apus("stop", name, "--force")
+                }
+                let same = try host.apus("move", name, "--storage", "default", expecting: 1)
+                #expect(same.complaint.contains("already"), "\(same)")
+                #expect(
+                    try host.query("/1.0/containers/\(name)")["config"]["volatile.idmap.base"].string
+                        == address)
+                try host.apus("storage", "delete", pool)
+            }
+        }
+
+        @Test func volumesOfAllTypesAreListedAndAnImagesCanGo() throws {
+            try withContainer(.busybox) { host, name in
+                try host.apus("snapshot", name, "s")
+                let base =
+                    try host.query("/1.0/containers/\(name)")["config"]["volatile.base_image"].string ?? ""
+                let all = try host.query("/1.0/storage-pools/default/volumes?recursion=1").array
+                func find(_ type: String, _ name: String) -> JSON? {
+                    all.first { $0["type"].string == type && $0["name"].string == name }
+                }
+                #expect(find("container", name)?["used_by"][0].string == "/1.0/instances/\(name)")
+                #expect(find("container", "\(name)/s") != nil)
+                #expect(find("image", base)?["used_by"][0].string == "/1.0/images/\(base)")
+                for url in try host.query("/1.0/storage-pools/default/volumes").array {
+                    #expect(try host.connection().get(url.string ?? "").status == 200, "\(url)")
+                }
+                #expect(
+                    try host.apus("storage", "volume", "show", "default", "image/\(base)").text.contains(base)
+                )
+                let shown = try host.apus("storage", "volume", "show", "default", "container/\(name)/s")
+                #expect(shown.text.contains("\(name)/s"))
+                try host.apus("storage", "volume", "delete", "default", "image/\(base)")
+                #expect(try host.connection().get("/1.0/images/\(base)").status == 200)
+                // The next one unpacks it again.
+                let second = name + "-second"
+                try host.apus("init", try host.image(.busybox), second)
+                try host.apus("delete", second)
+            }
+        }
+
         @Test(arguments: [
             (#"{"type":"disk","source":"/no/such/path","path":"/mnt"}"#, "nothing"),
             (#"{"type":"disk","source":"/proc/sys","path":"/mnt"}"#, "host"),
