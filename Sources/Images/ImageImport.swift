@@ -91,8 +91,7 @@ public final class ImageImport: Sendable {
             }
             let wasThere = store.exists(actual)
             let isSplit = state.withLock { $0.hasRoot }
-            let metadata = try await ImageArchive.inspect(
-                path, root: isSplit ? rootPath : nil, limits: store.limits)
+            let metadata = try await inspect(isSplit: isSplit)
             guard ImageArchitecture.isSupported(metadata.architecture) else {
                 throw ImageError(
                     .invalid,
@@ -115,6 +114,18 @@ public final class ImageImport: Sendable {
         } catch {
             cancel()
             throw error
+        }
+    }
+
+    private func inspect(isSplit: Bool) async throws -> ImageMetadata {
+        do {
+            return try await ImageArchive.inspect(
+                path, root: isSplit ? rootPath : nil, limits: store.limits)
+        } catch let error as ImageError {
+            // Where the files lie meanwhile says nothing to whoever sent them.
+            let text = error.message.replacing(rootPath, with: "the root file system")
+                .replacing(path, with: "the image")
+            throw ImageError(error.code, text)
         }
     }
 

@@ -227,6 +227,7 @@ extension Integration {
                     #expect(!left.contains { $0["name"].string?.hasPrefix(name) == true }, "\(left)")
                     try host.apus("restore", name, "s", "--stateful")
                     #expect(try guest.verify("in \(target)").id == first.id)
+                    #expect(try host.apus("list", name, "--format", "csv", "-c", "b").text == target)
                     try host.apus("stop", name, "--force")
                 }
                 let same = try host.apus("move", name, "--storage", "default", expecting: 1)

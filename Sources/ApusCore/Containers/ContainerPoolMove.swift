@@ -76,7 +76,7 @@ extension ContainerService {
     }
 
     /// The container's root disk as it has to be in a pool; nothing if its profiles say so already.
-    private func rootDisk(of record: ContainerRecord, in pool: String) -> DevicesMap {
+    func rootDisk(of record: ContainerRecord, in pool: String) -> DevicesMap {
         let root = expanded(record).devices.first { $0.value["type"] == "disk" && $0.value["path"] == "/" }
         guard let root else { return ["root": ["type": "disk", "path": "/", "pool": pool]] }
         if root.value["pool"] == pool { return [:] }

@@ -17,6 +17,8 @@ public actor ImageService {
     var builds: [String: Task<ImageRecord, any Error>] = [:]
     /// Sleeps until the next image expires or is looked after.
     var upkeep: Task<Void, any Error>?
+    /// Whether that is at work now.
+    var isAtUpkeep = false
     /// When newer versions were last looked for, in seconds since 1970. Kept in the database, too.
     var lastUpdate: Int64
     static let lastUpdateKey = "images_looked_for_newer_at"

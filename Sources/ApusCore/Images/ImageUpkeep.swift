@@ -58,12 +58,15 @@ extension ImageService {
     }
 
     /// Sets the timer for the next thing to do anew. It sleeps until then, and not at all if there is nothing.
-    func reschedule() {
+    /// - Parameter pause: seconds to wait in any case; what could not be done is not tried again and again.
+    func reschedule(pause: Int64 = 0) {
+        // What is under way now is not to be cancelled; it sets the timer when it ends.
+        guard !isAtUpkeep else { return }
         upkeep?.cancel()
         upkeep = nil
         guard let next = nextUpkeep() else { return }
         upkeep = Task { [weak self] in
-            let wait = max(0, next - Timestamp.now().seconds)
+            let wait = max(pause, next - Timestamp.now().seconds)
             // A minute more or less is nothing to what takes hours; what is due already is not put off.
             if wait > 0 { try await Task.sleep(for: .seconds(wait), tolerance: .seconds(min(60, wait))) }
             await self?.doUpkeep()
@@ -111,6 +114,8 @@ extension ImageService {
     }
 
     private func doUpkeep() async {
+        guard !Task.isCancelled else { return }
+        isAtUpkeep = true
         await prune(now: Timestamp.now().seconds)
         if let interval = updateInterval, lastUpdate + interval <= Timestamp.now().seconds {
             noteUpdate()
@@ -127,7 +132,8 @@ extension ImageService {
                 }
             }
         }
-        reschedule()
+        isAtUpkeep = false
+        reschedule(pause: 60)
     }
 
     /// Deletes what has expired.

@@ -166,8 +166,8 @@ public final class PoolService: Sendable {
     public func delete(_ name: String, usedBy: [String]) async throws {
         _ = try get(name)
         guard usedBy.isEmpty else {
-            let some = usedBy.prefix(5).joined(separator: ", ") + (usedBy.count > 5 ? " and others" : "")
-            throw ServiceError.badRequest("The storage pool \"\(name)\" is in use by \(some); free it first")
+            throw ServiceError.badRequest(
+                "The storage pool \"\(name)\" is in use by \(Users.text(usedBy)); free it first")
         }
         let driver = try self.driver(name)
         try await ServiceError.ofStorage { try await driver.deletePool() }

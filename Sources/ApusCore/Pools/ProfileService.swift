@@ -116,7 +116,7 @@ public final class ProfileService: Sendable {
         }
         guard usedBy.isEmpty else {
             throw ServiceError.badRequest(
-                "The profile \"\(name)\" is in use by \(usedBy.joined(separator: ", ")); take it off them first"
+                "The profile \"\(name)\" is in use by \(Users.text(usedBy)); take it off them first"
             )
         }
         try context.store.deleteProfile(name)

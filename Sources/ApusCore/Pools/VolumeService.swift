@@ -195,7 +195,7 @@ public final class VolumeService: Sendable {
     private func requireUnused(_ name: String, _ usedBy: [String]) throws {
         guard !usedBy.isEmpty else { return }
         throw ServiceError.badRequest(
-            "The storage volume \"\(name)\" is in use by \(usedBy.prefix(5).joined(separator: ", ")); detach it first"
+            "The storage volume \"\(name)\" is in use by \(Users.text(usedBy)); detach it first"
         )
     }
 

@@ -84,7 +84,7 @@ extension ContainerService {
             }
             // Keys of the snapshot apply to what it brings back; the row is written when that is certain.
             var record = before.record
-            record.apply(snapshot)
+            record = restored(record, snapshot)
             record = withAddresses(record)
             record.generation = try context.store.nextGeneration()
             var prepared = try spec(record, rootfs: staged.rootfs)
@@ -127,7 +127,18 @@ extension ContainerService {
     }
 
     private func putBack(_ name: String, _ snapshot: SnapshotRecord) throws {
-        try change(name) { $0.apply(snapshot) }
+        let restored = restored(try entry(name).record, snapshot)
+        try change(name) { $0 = restored }
+    }
+
+    /// A container with a snapshot's configuration. Its files stay in the pool where they are now.
+    private func restored(_ record: ContainerRecord, _ snapshot: SnapshotRecord) -> ContainerRecord {
+        var restored = record
+        restored.apply(snapshot)
+        if let pool = rootDisk(restored)?["pool"], pool != record.pool {
+            restored.devices.merge(rootDisk(of: restored, in: record.pool)) { _, new in new }
+        }
+        return restored
     }
 
     private func putBack(_ name: String, _ before: ContainerRecord) throws {
