@@ -55,8 +55,9 @@ package enum PlainCommands {
     private static func start(_ words: [String]) -> Start? {
         guard words.count == 1, isName(words[0]) else { return nil }
         var command = Start()
-        command.containers = words
+        command.selection = selection(words)
         command.stateless = false
+        command.console = false
         command.global = global
         return command
     }
@@ -67,12 +68,19 @@ package enum PlainCommands {
         let names = isStateful ? words.dropLast() : words[...]
         guard names.count == 1, names.allSatisfy(isName) else { return nil }
         var command = Stop()
-        command.containers = Array(names)
+        command.selection = selection(Array(names))
         command.stateful = isStateful
         command.force = false
         command.timeout = -1
         command.global = global
         return command
+    }
+
+    private static func selection(_ names: [String]) -> ContainerSelection {
+        var selection = ContainerSelection()
+        selection.containers = names
+        selection.all = false
+        return selection
     }
 
     private static var global: GlobalOptions {
