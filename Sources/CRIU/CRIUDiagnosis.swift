@@ -33,6 +33,11 @@ public enum CRIUDiagnosis {
         Entry(pattern: "Can't write pages to socket", sentence: pagesLost),
         Entry(pattern: "to page server", sentence: pagesLost),
         Entry(pattern: "PSI", sentence: pagesLost),
+        Entry(
+            pattern: "No space left on device",
+            sentence:
+                "the file system that saved states are written to is full. Make room below the daemon's directory, then try again"
+        ),
         // What passes.
         Entry(
             pattern: "Control messages in queue",

@@ -156,6 +156,10 @@ final class TarWriter {
     }
 
     private func failure() -> ImageError {
+        if [ENOSPC, EDQUOT].contains(archive_errno(archive)) {
+            return ImageError(
+                .tooLarge, "cannot write \(name): the file system is full. Make room there, then try again")
+        }
         let reason = archive_error_string(archive).map { String(cString: $0) } ?? "unknown error"
         return ImageError(.system, "cannot write \(name): \(reason)")
     }

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Migration
 import SwiftProtobuf
 import Testing
