@@ -128,14 +128,15 @@ let package = Package(
             dependencies: [
                 "ApusAPI", "ApusClient", "Certificates", "Checkpoint", "ContainerRuntime", "CRIU", "Images",
                 "LinuxSystem", "Migration", "Networking", "Storage", crypto, cryptoExtras, grdb, logging,
-                nioCore,
+                nioCore, swiftProtobuf,
             ],
             swiftSettings: house),
         .target(
             name: "ApusServer",
             dependencies: [
-                "ApusAPI", "ApusCore", "Certificates", "ContainerRuntime", "LinuxSystem", hummingbirdCore,
-                httpTypes, logging, nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1, nioPosix, nioSSL,
+                "ApusAPI", "ApusClient", "ApusCore", "Certificates", "ContainerRuntime", "LinuxSystem",
+                hummingbirdCore, httpTypes, logging, nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1,
+                nioPosix, nioSSL,
                 nioTLS,
                 nioWebSocket, serviceLifecycle,
             ],

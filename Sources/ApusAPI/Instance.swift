@@ -171,7 +171,7 @@ public struct InstancesPost: Codable, Sendable, Equatable {
 
 /// Where a new container's files come from.
 public struct InstanceSource: Codable, Sendable, Equatable {
-    /// "image", "none" or "copy".
+    /// "image", "none", "copy" or "migration".
     @Defaulted public var type: String
     /// The image's alias ("12" with protocol "debian").
     @Defaulted public var alias: String
@@ -187,7 +187,7 @@ public struct InstanceSource: Codable, Sendable, Equatable {
     @Defaulted public var certificate: String
     /// With protocol "lxd": what opens an image there that is not public.
     public var secret: String?
-    /// "pull" or empty.
+    /// "pull" or empty; with type "migration" "push" makes the daemon wait for the source to connect.
     @Defaulted public var mode: String
     /// The container or "container/snapshot" to copy, with type "copy".
     @Defaulted public var source: String
@@ -195,12 +195,24 @@ public struct InstanceSource: Codable, Sendable, Equatable {
     @Defaulted public var containerOnly: Bool
     /// The newer name of `containerOnly`.
     @Defaulted public var instanceOnly: Bool
+    /// With type "migration" and mode "pull": the URL of the source's operation.
+    @Defaulted public var operation: String
+    /// With type "migration" and mode "pull": the secrets of its websockets, by their names.
+    @Defaulted public var secrets: [String: String]
+    /// With type "migration": whether the processes come, too.
+    @Defaulted public var live: Bool
+    /// With type "migration": the fingerprint of the image that the container was made from.
+    @Defaulted public var baseImage: String
+    /// With type "copy" or "migration": the container may be there, and is brought up to date.
+    @Defaulted public var refresh: Bool
 
     enum CodingKeys: String, CodingKey {
-        case type, alias, fingerprint, server, mode, source, certificate, secret
+        case type, alias, fingerprint, server, mode, source, certificate, secret, operation, secrets, live
+        case refresh
         case `protocol` = "protocol"
         case containerOnly = "container_only"
         case instanceOnly = "instance_only"
+        case baseImage = "base-image"
     }
 
     /// Nothing set.
@@ -232,6 +244,29 @@ public struct InstanceSource: Codable, Sendable, Equatable {
         return copy
     }
 
+    /// A container of another daemon, whose operation this one connects to.
+    public static func migration(
+        from operation: String, certificate: String, secrets: [String: String], live: Bool
+    ) -> InstanceSource {
+        var source = InstanceSource()
+        source.type = "migration"
+        source.mode = "pull"
+        source.operation = operation
+        source.certificate = certificate
+        source.secrets = secrets
+        source.live = live
+        return source
+    }
+
+    /// A container of another daemon, which connects to this one.
+    public static func migrationPush(live: Bool) -> InstanceSource {
+        var source = InstanceSource()
+        source.type = "migration"
+        source.mode = "push"
+        source.live = live
+        return source
+    }
+
     /// A Debian release, built by the daemon from the machine's own package mirror and then kept.
     public static func debian(_ release: String) -> InstanceSource {
         var source = InstanceSource()
@@ -244,7 +279,7 @@ public struct InstanceSource: Codable, Sendable, Equatable {
     }
 }
 
-/// What `POST /1.0/instances/<name>` takes: a new name, or another storage pool.
+/// What `POST /1.0/instances/<name>` takes: a new name, or where to move to.
 public struct InstancePost: Codable, Sendable, Equatable {
     /// The new name.
     @Defaulted public var name: String
@@ -252,10 +287,47 @@ public struct InstancePost: Codable, Sendable, Equatable {
     @Defaulted public var migration: Bool
     /// The storage pool to move to, on the same machine; empty to stay.
     @Defaulted public var pool: String
+    /// With `migration`: whether the processes of a running container move, too.
+    @Defaulted public var live: Bool
+    /// With `migration`: leave the snapshots out. LXD's name for it since 4.0 is `instance_only`.
+    @Defaulted public var containerOnly: Bool
+    /// The newer name of `containerOnly`.
+    @Defaulted public var instanceOnly: Bool
+    /// With `migration`: the sink's operation that this daemon connects to; null: the sink connects here.
+    public var target: InstancePostTarget?
+    /// With `migration`: how the memory of a running container moves: "auto" or "stop-copy".
+    @Defaulted public var apusMemory: String
+    /// With `migration`: delete the container here once the other host has it.
+    @Defaulted public var apusMove: Bool
+
+    enum CodingKeys: String, CodingKey {
+        case name, migration, pool, live, target
+        case containerOnly = "container_only"
+        case instanceOnly = "instance_only"
+        case apusMemory = "apus_memory"
+        case apusMove = "apus_move"
+    }
 
     /// A rename.
     public init(name: String) { self.name = name }
 
     /// A move to another storage pool.
     public init(pool: String) { self.pool = pool }
+}
+
+/// The sink's end of a migration that the source connects to.
+public struct InstancePostTarget: Codable, Sendable, Equatable {
+    /// The sink's certificate, PEM.
+    @Defaulted public var certificate: String
+    /// The URL of the sink's operation.
+    @Defaulted public var operation: String
+    /// The secrets of its websockets, by their names.
+    @Defaulted public var secrets: [String: String]
+
+    /// The sink's operation.
+    public init(operation: String, certificate: String, secrets: [String: String]) {
+        self.operation = operation
+        self.certificate = certificate
+        self.secrets = secrets
+    }
 }

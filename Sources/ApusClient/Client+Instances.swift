@@ -65,6 +65,23 @@ extension Client {
         try await begin(.POST, Self.path(name), InstancePost(pool: pool))
     }
 
+    /// Begins the source's end of a copy or move to another host.
+    public func migrateInstance(_ name: String, _ post: InstancePost) async throws -> ApusAPI.Operation {
+        try await begin(.POST, Self.path(name), post)
+    }
+
+    /// Asks who owns a container that was on its way to the daemon.
+    public func verdict(of move: String, _ post: MoveVerdictPost) async throws -> MoveVerdictReply {
+        try Self.metadata(
+            of: try await perform(
+                try Self.request(.POST, "/1.0/moves/\(move.percentEncoded)/verdict", post, etag: nil)))
+    }
+
+    /// Whether there is a container of that name.
+    public func instanceExists(_ name: String) async throws -> Bool {
+        try await instanceNames().contains(name)
+    }
+
     /// Deletes a container.
     public func deleteInstance(_ name: String) async throws -> ApusAPI.Operation {
         try await begin(.DELETE, Self.path(name))

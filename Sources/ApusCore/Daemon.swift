@@ -78,6 +78,7 @@ public final class Daemon: Sendable {
         images = try ImageService(context: context, pools: pools, tokens: tokens)
         containers = try ContainerService(
             context: context, pools: pools, profiles: profiles, images: images, networks: networks,
+            trust: trust,
             idmapPool: IDMapAllocator.hostPool())
         files = FileService(context: context, containers: containers)
         info = ServerInfo(context: context, pools: pools, trust: trust)

@@ -13,8 +13,11 @@ extension ContainerService {
         let journal = (try? context.store.journal()) ?? []
         await awaitDumps(journal)
         for name in names() { await recoverRestore(name, journal) }
-        for name in names() { await recoverRunning(name) }
-        for entry in journal { await recoverOperation(entry) }
+        let fenced = fencedByMoves()
+        for name in names() { await recoverRunning(name, isFenced: fenced.contains(name)) }
+        removeMoveDirectories()
+        let arrived = await recoverMoves()
+        for entry in journal { await recoverOperation(entry, hasArrived: arrived.contains(entry.container)) }
         for (pool, driver) in pools.drivers {
             do {
                 for leftover in try await driver.removeLeftovers() {
@@ -80,6 +83,9 @@ extension ContainerService {
     /// A CRIU that outlived the daemon finds that nobody listens any more, lets go of the processes, and ends. Until then
     /// its container and its images are not touched.
     private func awaitDumps(_ journal: [JournalEntry]) async {
+        for place in movePlaces {
+            _ = await CheckpointStore.waitForWriters(directory: place, limit: Self.patience)
+        }
         for entry in journal {
             let directory = context.directory.checkpoints(entry.container)
             guard await !CheckpointStore.waitForWriters(directory: directory, limit: Self.patience) else {
@@ -139,7 +145,7 @@ extension ContainerService {
         }
     }
 
-    private func recoverRunning(_ name: String) async {
+    private func recoverRunning(_ name: String, isFenced: Bool) async {
         guard let entry = entries[name] else { return }
         let log = logger(name)
         for generation in generationsOnHost(name) where generation != entry.record.generation {
@@ -153,9 +159,11 @@ extension ContainerService {
             let status = try await RuntimeConnection(spec: spec).status(within: Self.patience)
             guard status.isRunning else { throw RuntimeError(.notRunning, "it has ended") }
             let live = LiveContainer(spec: spec, initPID: status.initPID, layout: context.layout)
-            try await Checkpointer.recover(subject(live))
-            // A dump that was cut short leaves it thawed; a freeze that users asked for stays.
-            try await live.cgroup.setFrozen(entry.record.frozen)
+            if !isFenced {
+                try await Checkpointer.recover(subject(live))
+                // A dump that was cut short leaves it thawed; a freeze that users asked for stays.
+                try await live.cgroup.setFrozen(entry.record.frozen)
+            }
             entries[name]?.live = live
             watch(live)
             log.info("found running", metadata: ["pid": "\(status.initPID)"])
@@ -172,7 +180,7 @@ extension ContainerService {
         }
     }
 
-    private func recoverOperation(_ journal: JournalEntry) async {
+    private func recoverOperation(_ journal: JournalEntry, hasArrived: Bool) async {
         let name = journal.container
         let log = logger(name)
         do {
@@ -183,6 +191,12 @@ extension ContainerService {
                     try await discardHalfMade(entry)
                     log.notice("its creation was interrupted; what was made so far is removed")
                 }
+            case "receiving":
+                if !hasArrived, let entry = entries[name] {
+                    try await discardHalfMade(entry)
+                    log.notice("its way here was interrupted; what had come is removed")
+                }
+            case "moving": break
             case "deleting":
                 if entries[name]?.live == nil, entries[name] != nil {
                     try await deleteNow(name)

@@ -22,6 +22,8 @@ public final class ServerInfo: Sendable {
         "image_force_refresh",
         "resources", "kernel_limits",
         "apus_image_debian", "apus_image_remotes", "apus_checkpoint", "apus_progress", "apus_start_stateless",
+        "container_push",
+        "container_push_target", "apus_live_migration",
         "apus_pool_move",
     ]
 

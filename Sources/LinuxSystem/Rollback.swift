@@ -6,7 +6,9 @@ public final class Rollback: Sendable {
     private let undos = Mutex<[Step]>([])
     private let report: @Sendable (any Error) -> Void
 
-    fileprivate init(report: @escaping @Sendable (any Error) -> Void) { self.report = report }
+    /// For a change whose end is decided elsewhere; others are better off with `withRollback`.
+    /// An undo step that fails does not stop the others: it is given to `report`.
+    public init(report: @escaping @Sendable (any Error) -> Void = { _ in }) { self.report = report }
 
     /// Remembers how to undo what was just done.
     public func add(_ undo: @escaping @Sendable () async throws -> Void) {
@@ -16,7 +18,8 @@ public final class Rollback: Sendable {
     /// Forgets all undo steps: from here on there is no way back.
     public func disarm() { undos.withLock { $0.removeAll() } }
 
-    fileprivate func run() async {
+    /// Undoes what was done, last first. There is nothing left to undo afterwards.
+    public func undo() async {
         let steps = undos.withLock { steps in
             defer { steps.removeAll() }
             return steps
@@ -38,7 +41,7 @@ public func withRollback<T>(
     do {
         return try await body(rollback)
     } catch {
-        await rollback.run()
+        await rollback.undo()
         throw error
     }
 }

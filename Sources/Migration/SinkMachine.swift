@@ -124,7 +124,9 @@ public struct SinkMachine: Sendable, Hashable {
             state = .running
             return [.journal(.resumed), .sendResumed, .finishMoved]
         case (.resuming, .notResumed(let reason)):
-            return stay(reason, tellPeer: true)
+            state = .stayed(reason)
+            // It was about to run: the source may let its own run only when it is certain that nothing is left here.
+            return [.discard, .sendAbort(reason), .finishStayed(reason), .forget]
         case (.running, .ended):
             state = .moved
             return [.forget]
@@ -165,8 +167,8 @@ public struct SinkMachine: Sendable, Hashable {
     /// Gives up: nothing of the container stays here.
     private mutating func stay(_ reason: String, tellPeer: Bool) -> [Action] {
         state = .stayed(reason)
-        // Removed first: the source lets its own run on as soon as it hears of it.
-        return [.discard] + (tellPeer ? [.sendAbort(reason)] : []) + [.finishStayed(reason), .forget]
+        // The source hears of it first: its container stands still, and what is here never ran and never will.
+        return (tellPeer ? [.sendAbort(reason)] : []) + [.discard, .finishStayed(reason), .forget]
     }
 
     /// Goes on after a restart of the daemon.

@@ -30,7 +30,7 @@ public enum Volume: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Refuses names that are not one plain path component.
-    func validate() throws {
+    public func validate() throws {
         let parts: [String] =
             switch self {
             case .image(let fingerprint): [fingerprint]

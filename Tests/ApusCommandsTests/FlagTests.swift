@@ -72,7 +72,7 @@ struct FlagTests {
 
     @Test func movesAndReuse() throws {
         #expect(try parse(Move.self, "move", "c1", "-s", "fast").storage == "fast")
-        #expect(try parse(Move.self, "move", "c1", "c2").renaming.name == "c2")
+        #expect(try parse(Move.self, "move", "c1", "c2").destination == "c2")
         #expect(throws: (any Error).self) { try Apus.parseAsRoot(["move", "c1"]) }
         #expect(throws: (any Error).self) { try Apus.parseAsRoot(["rename", "c1"]) }
         #expect(try parse(SnapshotCommand.self, "snapshot", "c1", "s", "--reuse").reuse)

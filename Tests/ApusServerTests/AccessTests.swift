@@ -13,6 +13,8 @@ struct AccessTests {
         "GET /", "GET /1.0", "POST /1.0/certificates", "GET /1.0/images", "GET /1.0/images/aliases/{name*}",
         "GET /1.0/images/{fingerprint}", "GET /1.0/images/{fingerprint}/export",
         "GET /1.0/operations/{id}/websocket",
+        // The two ends of a move ask each other, with its secret; of a move that is not known there is nothing to tell.
+        "POST /1.0/moves/{id}/verdict",
     ]
 
     @Test("Strangers get what LXD gives them, and nothing else of all there is")

@@ -36,7 +36,7 @@ import Testing
         header.apusOffer.version = ControlMessages.version
         header.apusOffer.moveID = "m"
         header.apusOffer.live = true
-        header.apusOffer.instance = Array("{}".utf8).withUnsafeBytes { .init($0) }
+        header.apusOffer.instance = Data("{}".utf8)
         header.apusOffer.secret = "s"
         let again = try ControlMessages.decode(MigrationHeader.self, ControlMessages.encode(header))
         #expect(again.apusOffer.moveID == "m")
@@ -47,10 +47,7 @@ import Testing
     @Test(arguments: [
         MoveMessage.commit(.init()), .resumed(.init()), .ended(.init()), .ready(.init()),
         .abort(.with { $0.reason = "no room" }), .freezing(.with { $0.attempt = 1 }),
-        .chunk(
-            .with {
-                $0.name = "core-1.img"; $0.data = .init([1, 2, 3]); $0.last = true
-            }),
+        .chunk(.with { $0.piece = Data([1, 2, 3]) }),
     ])
     func messagesComeBack(message: MoveMessage) throws {
         #expect(try ControlMessages.decode(ControlMessages.encode(message)) == message)
@@ -59,8 +56,8 @@ import Testing
     @Test func rubbishIsRefused() throws {
         #expect(throws: MigrationError.self) { try ControlMessages.decode([0xff, 0xff, 0xff]) }
         #expect(throws: MigrationError.self) { try ControlMessages.decode([]) }
-        // A chunk without its name.
-        #expect(throws: MigrationError.self) { try ControlMessages.decode([0x2a, 0x02, 0x12, 0x00]) }
+        // A chunk with nothing in it.
+        #expect(throws: MigrationError.self) { try ControlMessages.decode([0x2a, 0x00]) }
         #expect(throws: MigrationError.self) { try ControlMessages.decode(MigrationHeader.self, []) }
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<2_000 {

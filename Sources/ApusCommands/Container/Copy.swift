@@ -10,12 +10,15 @@ package struct Copy: AsyncParsableCommand {
         discussion: """
             The copy has the configuration, the devices, the profiles and the snapshots of its original, but for what \
             the flags say. It gets ids and addresses of its own, and is stopped. The files of a container that runs are \
-            copied as they are at one instant. Saved running states stay with the original.
+            copied as they are at one instant. Saved running states stay with the original. To another host the \
+            configuration goes as it is; profiles and networks of the same names have to be there.
 
             EXAMPLES:
               apus copy c1 c2
               apus copy c1/s1 c2 -c limits.memory=1GiB
               apus copy c1 c2 --container-only -p default -p web
+              apus copy c1 host2:
+              apus copy host1:c1 host2:c2 --mode relay
             """,
         aliases: ["cp"])
 
@@ -25,7 +28,9 @@ package struct Copy: AsyncParsableCommand {
     package var source: String
 
     @Argument(
-        help: ArgumentHelp("The copy's name; the daemon picks one if it is left out.", valueName: "name"))
+        help: ArgumentHelp(
+            "Where the copy is to be, and its name; the daemon picks one if it is left out.",
+            valueName: "[remote:]name"))
     package var name: String?
 
     @Flag(name: .long, help: "Leave the snapshots out.")
@@ -60,6 +65,10 @@ package struct Copy: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "Delete the copy when it stops.")
     package var ephemeral = false
 
+    @Option(
+        help: ArgumentHelp("Between hosts, who connects to whom: pull, push or relay.", valueName: "mode"))
+    package var mode: RelocationMode?
+
     @OptionGroup package var global: GlobalOptions
 
     package init() {}
@@ -85,7 +94,35 @@ package struct Copy: AsyncParsableCommand {
         return post
     }
 
+    /// Changes what a copy on another host is to be, as the flags say.
+    private func adjust(_ post: inout InstancesPost) {
+        post.config = post.config.merging(config.dictionary) { $1 }.filter { !$0.value.isEmpty }
+        for each in device { post.devices[each.name] = each.keys }
+        if let storage { post.devices["root"] = ["type": "disk", "path": "/", "pool": storage] }
+        if noProfiles || !profile.isEmpty { post.profiles = profile }
+        post.ephemeral = ephemeral
+    }
+
+    /// A copy on another host.
+    private func copyAcross(_ from: ResourceName, _ to: ResourceName) async throws {
+        guard !from.name.contains("/") else {
+            throw Failure(
+                "a snapshot goes to another host as a container: make one of it here with \"apus copy\", and copy that"
+            )
+        }
+        let newName = to.name.isEmpty ? from.name : to.name
+        var relocation = Relocation(
+            source: try global.session(on: from.remote), target: try global.session(on: to.remote),
+            name: try ContainerName(source).name, newName: newName, live: false, deletes: false)
+        relocation.mode = mode
+        relocation.withoutSnapshots = containerOnly || instanceOnly
+        relocation.adjust = { [self] in adjust(&$0) }
+        _ = try await relocation.run()
+    }
+
     package func run() async throws {
+        let (from, to) = (ResourceName(source), name.map { ResourceName($0) })
+        if let to, to.remote != from.remote { return try await copyAcross(from, to) }
         let session = try global.session(of: source)
         var post = try request()
         if let storage {

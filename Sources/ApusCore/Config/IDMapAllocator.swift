@@ -12,8 +12,15 @@ public struct IDMapAllocator: Sendable {
     /// The pool where the host's /etc/subuid and /etc/subgid name none for root.
     public static let defaultPool: Range<Int64> = 1_000_000..<1_001_000_000
 
+    /// Whether ranges are spread over the pool, so that two hosts hardly ever give out the same: a running container keeps
+    /// its ids when it moves.
+    private let isSpread: Bool
+
     /// An allocator that has given nothing out.
-    public init(pool: Range<Int64> = IDMapAllocator.defaultPool) { self.pool = pool }
+    public init(pool: Range<Int64> = IDMapAllocator.defaultPool, isSpread: Bool = false) {
+        self.pool = pool
+        self.isSpread = isSpread
+    }
 
     /// Takes a free range.
     /// - Parameters:
@@ -41,6 +48,10 @@ public struct IDMapAllocator: Sendable {
             used[container] = wanted
             return wanted
         }
+        if isSpread, let range = randomRange(size, besides: others.values) {
+            used[container] = range
+            return range
+        }
         var start = pool.lowerBound
         for range in others.values.sorted(by: { $0.lowerBound < $1.lowerBound })
         where range.upperBound > start {
@@ -55,6 +66,21 @@ public struct IDMapAllocator: Sendable {
         used[container] = start..<(start + size)
         return start..<(start + size)
     }
+
+    /// A range somewhere in the pool, nil if a few tries found none that is free.
+    private func randomRange(_ size: Int64, besides others: some Sequence<Range<Int64>>) -> Range<Int64>? {
+        let slots = Int64(pool.count) / size
+        guard slots > 0 else { return nil }
+        for _ in 0..<16 {
+            let start = pool.lowerBound + Int64.random(in: 0..<slots) * size
+            let range = start..<(start + size)
+            if !others.contains(where: { $0.overlaps(range) }) { return range }
+        }
+        return nil
+    }
+
+    /// The container that has ids of a range, if any.
+    func owner(of range: Range<Int64>) -> String? { used.first { $0.value.overlaps(range) }?.key }
 
     /// Remembers a range that a container has from before.
     public mutating func restore(_ container: String, _ range: Range<Int64>) { used[container] = range }

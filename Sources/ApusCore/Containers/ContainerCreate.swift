@@ -25,6 +25,12 @@ extension ContainerService {
         record.description = post.description
         record.ephemeral = post.ephemeral
         record.config = post.config.filter { !$0.key.hasPrefix("volatile.") }
+        if post.source.type == "migration" {
+            record.volatile = post.config.filter {
+                $0.key.hasPrefix("volatile.") && $0.key.hasSuffix(".hwaddr")
+            }
+            record.baseImage = post.source.baseImage
+        }
         record.devices = post.devices
         record.profiles = post.profiles ?? ["default"]
         if post.source.type == "copy" { try inherit(&record, from: post) }
@@ -33,6 +39,7 @@ extension ContainerService {
         try ConfigCheck.check(record.config)
         try ConfigCheck.check(devices: record.devices)
         record.pool = try pools.poolForRoot(expanded(record).devices)
+        if post.source.type == "migration" { return try takeIn(record, post.source) }
         record = withAddresses(record)
         try await checkDevices(record)
         try checkSource(post.source)

@@ -11,15 +11,18 @@ public actor ContainerService {
     let profiles: ProfileService
     let networks: NetworkService
     let images: ImageService
+    let trust: TrustService
     let sessions: SessionRegistry
     var entries: [String: ContainerEntry] = [:]
     var idmaps: IDMapAllocator
+    /// Containers that are on their way here while they run, by the move's id.
+    var sinkMoves: [String: SinkMove] = [:]
     /// Set when the daemon is about to end: containers that end now are to run again next time.
     var endingDaemon = false
 
     init(
         context: ServiceContext, pools: PoolService, profiles: ProfileService, images: ImageService,
-        networks: NetworkService,
+        networks: NetworkService, trust: TrustService,
         idmapPool: Range<Int64>
     ) throws {
         self.context = context
@@ -27,8 +30,9 @@ public actor ContainerService {
         self.profiles = profiles
         self.networks = networks
         self.images = images
+        self.trust = trust
         sessions = SessionRegistry()
-        idmaps = IDMapAllocator(pool: idmapPool)
+        idmaps = IDMapAllocator(pool: idmapPool, isSpread: true)
         let snapshots = Dictionary(grouping: try context.store.snapshots(), by: \.containerID)
         for record in try context.store.containers() {
             entries[record.name] = ContainerEntry(record: record, snapshots: snapshots[record.id] ?? [])
@@ -120,7 +124,7 @@ public actor ContainerService {
         return entry.record
     }
 
-    func logger(_ name: String) -> Logger {
+    nonisolated func logger(_ name: String) -> Logger {
         var logger = context.logger
         logger[metadataKey: "instance"] = "\(name)"
         return logger

@@ -20,6 +20,9 @@ enum StateReader {
         return state
     }
 
+    /// Bytes of memory that a container occupies, its page cache included.
+    static func memory(_ live: LiveContainer) -> Int64 { live.cgroup.statistics().memory ?? 0 }
+
     /// The interfaces of a container, with addresses and counters.
     private static func network(_ live: LiveContainer) -> [String: InstanceStateNetwork] {
         guard let namespace = try? Namespaces.open(.network, of: live.initPID),

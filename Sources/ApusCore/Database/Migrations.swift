@@ -34,6 +34,15 @@ enum Migrations {
                         type TEXT NOT NULL, certificate TEXT NOT NULL, created_at TEXT NOT NULL) STRICT
                     """)
         }
+        migrator.registerMigration("moves") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE moves (
+                        id TEXT NOT NULL, role TEXT NOT NULL, container TEXT NOT NULL, state TEXT NOT NULL,
+                        secret TEXT NOT NULL, peer TEXT NOT NULL, deletes INTEGER NOT NULL,
+                        started_at TEXT NOT NULL, PRIMARY KEY (id, role)) STRICT
+                    """)
+        }
         return migrator
     }
 

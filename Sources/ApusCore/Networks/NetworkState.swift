@@ -40,6 +40,21 @@ extension NetworkService {
 
     // MARK: For the interfaces of containers
 
+    /// The subnets of a bridge, as "10.1.2.0/24": those of a network of ours, or of the addresses that the machine's own
+    /// bridge has. None: addresses there are somebody else's business.
+    func subnets(of name: String) -> [IPNetwork] {
+        if let network = networks[name] {
+            let plan = plan(network)
+            return [plan.ipv4, plan.ipv6].compactMap { $0 }
+        }
+        guard let control = try? LinkControl(), let link = try? control.link(name) else { return [] }
+        let addresses = (try? AddressControl(control.socket).addresses()) ?? []
+        let global: UInt8 = 0
+        return addresses.filter { $0.index == link.index && $0.scope == global }.compactMap {
+            IPNetwork($0.bytes, prefix: Int($0.prefix))
+        }
+    }
+
     /// The bridge a NIC is to be on, if the network is ours or there is such a bridge.
     func checkBridge(_ name: String) throws {
         if networks[name] != nil { return }

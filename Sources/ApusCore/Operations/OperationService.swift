@@ -56,7 +56,10 @@ public final class OperationService: Sendable {
         operation.updatedAt = operation.createdAt
         operation.resources = Self.urls(resources)
         var metadata = metadata
-        if let sockets { metadata["fds"] = .object(sockets.secrets.mapValues { .string($0) }) }
+        if let sockets {
+            let secrets = sockets.secrets.mapValues { JSONValue.string($0) }
+            if sockets.isFlat { metadata.merge(secrets) { $1 } } else { metadata["fds"] = .object(secrets) }
+        }
         operation.metadata = metadata.isEmpty ? nil : .object(metadata)
         operation.mayCancel = mayCancel
         set(&operation, .pending)

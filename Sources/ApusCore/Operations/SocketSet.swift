@@ -7,14 +7,19 @@ public final class SocketSet: Sendable {
 
     /// The secrets by the sockets' names ("0", "1", "2", "control").
     public let secrets: [String: String]
+    /// Whether the secrets are told beside the other metadata of the operation, as those of a migration are, and not
+    /// below "fds".
+    public let isFlat: Bool
     private let handler: Handler
     private let connected = Mutex<Set<String>>([])
 
     /// Sockets with fresh secrets.
     /// - Parameters:
     ///   - names: their names.
+    ///   - isFlat: whether the secrets are told beside the other metadata.
     ///   - handler: runs for each socket that a client connects; the socket is closed when it returns.
-    public init(names: [String], handler: @escaping Handler) {
+    public init(names: [String], isFlat: Bool = false, handler: @escaping Handler) {
+        self.isFlat = isFlat
         secrets = Dictionary(uniqueKeysWithValues: names.map { ($0, RandomID.secret()) })
         self.handler = handler
     }

@@ -24,6 +24,13 @@ enum Machine {
     /// Bytes of memory.
     static var memory: Int64 { Int64(sysconf(Int32(_SC_PHYS_PAGES))) * Int64(sysconf(Int32(_SC_PAGESIZE))) }
 
+    /// Bytes of memory that programs can have without swapping (proc_meminfo(5), MemAvailable).
+    static var availableMemory: UInt64 {
+        let text = (try? Files.text("/proc/meminfo")) ?? ""
+        let line = text.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
+        return (line?.split(separator: " ").dropFirst().first.flatMap { UInt64($0) } ?? 0) << 10
+    }
+
     /// The distribution's name and version.
     static var distribution: (name: String, version: String) {
         var values: [Substring: String] = [:]

@@ -23,13 +23,14 @@ struct ServiceContext: Sendable {
     /// Starts an operation on a container, alone: its lock is taken at once, its journal entry lives as long as it.
     func operate(
         on name: String, _ action: String, _ description: String, detail: String = "",
-        mayCancel: Bool = false,
+        sockets: SocketSet? = nil, mayCancel: Bool = false,
         body: @escaping @Sendable (OperationHandle) async throws -> [String: JSONValue]?
     ) throws -> ApusAPI.Operation {
         let lock = try locks.acquire(name, action)
         let journal = try store.begin(JournalEntry(container: name, action: action, detail: detail))
-        return operations.start(description, resources: ["instances": [name]], mayCancel: mayCancel) {
-            handle in
+        return operations.start(
+            description, resources: ["instances": [name]], sockets: sockets, mayCancel: mayCancel
+        ) { handle in
             defer { lock.release() }
             do {
                 let result = try await body(handle)

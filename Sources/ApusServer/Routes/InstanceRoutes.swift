@@ -33,21 +33,17 @@ struct InstanceRoutes {
                         try request.path("name"), try await request.json(InstancePatch.self),
                         ifMatch: request.ifMatch))
             },
-            Route(.post, "/1.0/instances/{name}", "Rename a container, or move it to another pool") {
-                request in
-                let post = try await request.json(InstancePost.self)
-                guard !post.migration else {
-                    throw ServiceError(.notImplemented, "Containers cannot be moved to other hosts yet")
-                }
-                let name = try request.path("name")
-                guard post.pool.isEmpty else {
-                    guard post.name.isEmpty || post.name == name else {
-                        throw ServiceError.badRequest(
-                            "Give a new name or another storage pool, one after the other")
-                    }
-                    return try Reply.operation(try await containers.move(name, toPool: post.pool))
-                }
-                return try Reply.operation(try await containers.rename(name, to: post.name))
+            Route(
+                .post, "/1.0/instances/{name}",
+                "Rename a container, move it to another pool, or send it to another host", handler: relocate),
+            Route(
+                .post, "/1.0/moves/{id}/verdict",
+                "Who owns a container that was on its way here (needs the move's secret)",
+                access: .anyone
+            ) { request in
+                try Reply.sync(
+                    try await containers.verdict(
+                        try request.path("id"), try await request.json(MoveVerdictPost.self)))
             },
             Route(.delete, "/1.0/instances/{name}", "Delete a container") { request in
                 try Reply.operation(try await containers.delete(try request.path("name")))
@@ -63,6 +59,19 @@ struct InstanceRoutes {
                         try request.path("name"), try await request.json(InstanceStatePut.self)))
             },
         ]
+    }
+
+    private func relocate(_ request: APIRequest) async throws -> HTTPReply {
+        let post = try await request.json(InstancePost.self)
+        let name = try request.path("name")
+        if post.migration { return try Reply.operation(try await containers.migrate(name, post)) }
+        guard post.pool.isEmpty else {
+            guard post.name.isEmpty || post.name == name else {
+                throw ServiceError.badRequest("Give a new name or another storage pool, one after the other")
+            }
+            return try Reply.operation(try await containers.move(name, toPool: post.pool))
+        }
+        return try Reply.operation(try await containers.rename(name, to: post.name))
     }
 
     private func list(_ request: APIRequest) async throws -> HTTPReply {

@@ -1,3 +1,4 @@
+import ApusClient
 package import NIOCore
 package import NIOWebSocket
 
@@ -41,7 +42,7 @@ package struct FrameAssembler: Sendable {
     package mutating func take(_ frame: WebSocketFrame) -> Action {
         if fromClient, frame.maskKey == nil { return .fail(1002, "frames from a client must be masked") }
         if frame.rsv1 || frame.rsv2 || frame.rsv3 { return .fail(1002, "no extension was agreed on") }
-        let data = frame.unmaskedData
+        let data = Self.unmasked(frame)
         switch frame.opcode {
         case .ping, .pong, .connectionClose:
             guard frame.fin, data.readableBytes <= 125 else {
@@ -69,6 +70,13 @@ package struct FrameAssembler: Sendable {
         default:
             return .fail(1002, "an unknown kind of frame")
         }
+    }
+
+    /// What a frame carries. NIO takes masks off byte by byte; of memory that moves there are gigabytes.
+    private static func unmasked(_ frame: WebSocketFrame) -> ByteBuffer {
+        var data = frame.data
+        if let key = frame.maskKey { WebSocketMask(key).apply(to: &data) }
+        return data
     }
 
     private mutating func text(_ begun: ByteBuffer, adding data: ByteBuffer, isLast: Bool) -> Action {

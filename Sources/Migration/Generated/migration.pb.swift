@@ -625,18 +625,25 @@ package nonisolated struct Migration_ApusOffer: Sendable {
   /// Clears the value of `compatibility`. Subsequent reads from it will return its default value.
   package mutating func clearCompatibility() {self._compatibility = nil}
 
-  /// Ways to send files, best first.
-  package var fileMethods: [String] = []
-
-  /// The id of the source's pool, for storage that both sides share.
-  package var poolID: String {
-    get {_poolID ?? String()}
-    set {_poolID = newValue}
+  /// What the source says of its ways to send files, JSON of TransferOffer.
+  package var transfer: Data {
+    get {_transfer ?? Data()}
+    set {_transfer = newValue}
   }
-  /// Returns true if `poolID` has been explicitly set.
-  package var hasPoolID: Bool {self._poolID != nil}
-  /// Clears the value of `poolID`. Subsequent reads from it will return its default value.
-  package mutating func clearPoolID() {self._poolID = nil}
+  /// Returns true if `transfer` has been explicitly set.
+  package var hasTransfer: Bool {self._transfer != nil}
+  /// Clears the value of `transfer`. Subsequent reads from it will return its default value.
+  package mutating func clearTransfer() {self._transfer = nil}
+
+  /// Whether the container is to be gone from the source afterwards.
+  package var move: Bool {
+    get {_move ?? false}
+    set {_move = newValue}
+  }
+  /// Returns true if `move` has been explicitly set.
+  package var hasMove: Bool {self._move != nil}
+  /// Clears the value of `move`. Subsequent reads from it will return its default value.
+  package mutating func clearMove() {self._move = nil}
 
   /// Bytes of memory that the processes occupy.
   package var memoryBytes: UInt64 {
@@ -705,7 +712,8 @@ package nonisolated struct Migration_ApusOffer: Sendable {
   fileprivate var _live: Bool? = nil
   fileprivate var _instance: Data? = nil
   fileprivate var _compatibility: Data? = nil
-  fileprivate var _poolID: String? = nil
+  fileprivate var _transfer: Data? = nil
+  fileprivate var _move: Bool? = nil
   fileprivate var _memoryBytes: UInt64? = nil
   fileprivate var _fileBytes: UInt64? = nil
   fileprivate var _memoryMode: String? = nil
@@ -774,15 +782,15 @@ package nonisolated struct Migration_ApusAnswer: Sendable {
   /// What the user should know although it works.
   package var warnings: [String] = []
 
-  /// Chosen from the offer.
-  package var fileMethod: String {
-    get {_fileMethod ?? String()}
-    set {_fileMethod = newValue}
+  /// What was chosen from the offer, JSON of TransferChoice.
+  package var transfer: Data {
+    get {_transfer ?? Data()}
+    set {_transfer = newValue}
   }
-  /// Returns true if `fileMethod` has been explicitly set.
-  package var hasFileMethod: Bool {self._fileMethod != nil}
-  /// Clears the value of `fileMethod`. Subsequent reads from it will return its default value.
-  package mutating func clearFileMethod() {self._fileMethod = nil}
+  /// Returns true if `transfer` has been explicitly set.
+  package var hasTransfer: Bool {self._transfer != nil}
+  /// Clears the value of `transfer`. Subsequent reads from it will return its default value.
+  package mutating func clearTransfer() {self._transfer = nil}
 
   /// "stop-copy" or "post-copy", and why.
   package var memoryMode: String {
@@ -820,7 +828,7 @@ package nonisolated struct Migration_ApusAnswer: Sendable {
   package init() {}
 
   fileprivate var _version: UInt32? = nil
-  fileprivate var _fileMethod: String? = nil
+  fileprivate var _transfer: Data? = nil
   fileprivate var _memoryMode: String? = nil
   fileprivate var _memoryReason: String? = nil
   fileprivate var _certificate: String? = nil
@@ -1094,40 +1102,21 @@ package nonisolated struct Migration_ApusChunk: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var name: String {
-    get {_name ?? String()}
-    set {_name = newValue}
+  /// As `CheckpointChunk` encodes it.
+  package var piece: Data {
+    get {_piece ?? Data()}
+    set {_piece = newValue}
   }
-  /// Returns true if `name` has been explicitly set.
-  package var hasName: Bool {self._name != nil}
-  /// Clears the value of `name`. Subsequent reads from it will return its default value.
-  package mutating func clearName() {self._name = nil}
-
-  package var data: Data {
-    get {_data ?? Data()}
-    set {_data = newValue}
-  }
-  /// Returns true if `data` has been explicitly set.
-  package var hasData: Bool {self._data != nil}
-  /// Clears the value of `data`. Subsequent reads from it will return its default value.
-  package mutating func clearData() {self._data = nil}
-
-  package var last: Bool {
-    get {_last ?? false}
-    set {_last = newValue}
-  }
-  /// Returns true if `last` has been explicitly set.
-  package var hasLast: Bool {self._last != nil}
-  /// Clears the value of `last`. Subsequent reads from it will return its default value.
-  package mutating func clearLast() {self._last = nil}
+  /// Returns true if `piece` has been explicitly set.
+  package var hasPiece: Bool {self._piece != nil}
+  /// Clears the value of `piece`. Subsequent reads from it will return its default value.
+  package mutating func clearPiece() {self._piece = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _name: String? = nil
-  fileprivate var _data: Data? = nil
-  fileprivate var _last: Bool? = nil
+  fileprivate var _piece: Data? = nil
 }
 
 package nonisolated struct Migration_ApusState: Sendable {
@@ -1895,7 +1884,7 @@ nonisolated extension Migration_MigrationSync: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension Migration_ApusOffer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ApusOffer"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}moveID\0\u{1}live\0\u{1}instance\0\u{1}compatibility\0\u{1}fileMethods\0\u{1}poolID\0\u{1}memoryBytes\0\u{1}fileBytes\0\u{1}memoryMode\0\u{1}addresses\0\u{1}certificate\0\u{1}networks\0\u{1}secret\0\u{1}statefulSnapshots\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}moveID\0\u{1}live\0\u{1}instance\0\u{1}compatibility\0\u{2}\u{3}memoryBytes\0\u{1}fileBytes\0\u{1}memoryMode\0\u{1}addresses\0\u{1}certificate\0\u{1}networks\0\u{1}secret\0\u{1}statefulSnapshots\0\u{1}transfer\0\u{1}move\0")
 
   public var isInitialized: Bool {
     if self._version == nil {return false}
@@ -1918,8 +1907,6 @@ nonisolated extension Migration_ApusOffer: SwiftProtobuf.Message, SwiftProtobuf.
       case 3: try { try decoder.decodeSingularBoolField(value: &self._live) }()
       case 4: try { try decoder.decodeSingularBytesField(value: &self._instance) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self._compatibility) }()
-      case 6: try { try decoder.decodeRepeatedStringField(value: &self.fileMethods) }()
-      case 7: try { try decoder.decodeSingularStringField(value: &self._poolID) }()
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self._memoryBytes) }()
       case 9: try { try decoder.decodeSingularUInt64Field(value: &self._fileBytes) }()
       case 10: try { try decoder.decodeSingularStringField(value: &self._memoryMode) }()
@@ -1928,6 +1915,8 @@ nonisolated extension Migration_ApusOffer: SwiftProtobuf.Message, SwiftProtobuf.
       case 13: try { try decoder.decodeRepeatedMessageField(value: &self.networks) }()
       case 14: try { try decoder.decodeSingularStringField(value: &self._secret) }()
       case 15: try { try decoder.decodeRepeatedStringField(value: &self.statefulSnapshots) }()
+      case 16: try { try decoder.decodeSingularBytesField(value: &self._transfer) }()
+      case 17: try { try decoder.decodeSingularBoolField(value: &self._move) }()
       default: break
       }
     }
@@ -1953,12 +1942,6 @@ nonisolated extension Migration_ApusOffer: SwiftProtobuf.Message, SwiftProtobuf.
     try { if let v = self._compatibility {
       try visitor.visitSingularBytesField(value: v, fieldNumber: 5)
     } }()
-    if !self.fileMethods.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.fileMethods, fieldNumber: 6)
-    }
-    try { if let v = self._poolID {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 7)
-    } }()
     try { if let v = self._memoryBytes {
       try visitor.visitSingularUInt64Field(value: v, fieldNumber: 8)
     } }()
@@ -1983,6 +1966,12 @@ nonisolated extension Migration_ApusOffer: SwiftProtobuf.Message, SwiftProtobuf.
     if !self.statefulSnapshots.isEmpty {
       try visitor.visitRepeatedStringField(value: self.statefulSnapshots, fieldNumber: 15)
     }
+    try { if let v = self._transfer {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 16)
+    } }()
+    try { if let v = self._move {
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 17)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1992,8 +1981,8 @@ nonisolated extension Migration_ApusOffer: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs._live != rhs._live {return false}
     if lhs._instance != rhs._instance {return false}
     if lhs._compatibility != rhs._compatibility {return false}
-    if lhs.fileMethods != rhs.fileMethods {return false}
-    if lhs._poolID != rhs._poolID {return false}
+    if lhs._transfer != rhs._transfer {return false}
+    if lhs._move != rhs._move {return false}
     if lhs._memoryBytes != rhs._memoryBytes {return false}
     if lhs._fileBytes != rhs._fileBytes {return false}
     if lhs._memoryMode != rhs._memoryMode {return false}
@@ -2064,7 +2053,7 @@ nonisolated extension Migration_ApusNetwork: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Migration_ApusAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ApusAnswer"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}refusals\0\u{1}warnings\0\u{1}fileMethod\0\u{1}memoryMode\0\u{1}memoryReason\0\u{1}addresses\0\u{1}certificate\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}refusals\0\u{1}warnings\0\u{1}transfer\0\u{1}memoryMode\0\u{1}memoryReason\0\u{1}addresses\0\u{1}certificate\0")
 
   public var isInitialized: Bool {
     if self._version == nil {return false}
@@ -2080,7 +2069,7 @@ nonisolated extension Migration_ApusAnswer: SwiftProtobuf.Message, SwiftProtobuf
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self._version) }()
       case 2: try { try decoder.decodeRepeatedStringField(value: &self.refusals) }()
       case 3: try { try decoder.decodeRepeatedStringField(value: &self.warnings) }()
-      case 4: try { try decoder.decodeSingularStringField(value: &self._fileMethod) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self._transfer) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self._memoryMode) }()
       case 6: try { try decoder.decodeSingularStringField(value: &self._memoryReason) }()
       case 7: try { try decoder.decodeRepeatedStringField(value: &self.addresses) }()
@@ -2104,8 +2093,8 @@ nonisolated extension Migration_ApusAnswer: SwiftProtobuf.Message, SwiftProtobuf
     if !self.warnings.isEmpty {
       try visitor.visitRepeatedStringField(value: self.warnings, fieldNumber: 3)
     }
-    try { if let v = self._fileMethod {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+    try { if let v = self._transfer {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 4)
     } }()
     try { if let v = self._memoryMode {
       try visitor.visitSingularStringField(value: v, fieldNumber: 5)
@@ -2126,7 +2115,7 @@ nonisolated extension Migration_ApusAnswer: SwiftProtobuf.Message, SwiftProtobuf
     if lhs._version != rhs._version {return false}
     if lhs.refusals != rhs.refusals {return false}
     if lhs.warnings != rhs.warnings {return false}
-    if lhs._fileMethod != rhs._fileMethod {return false}
+    if lhs._transfer != rhs._transfer {return false}
     if lhs._memoryMode != rhs._memoryMode {return false}
     if lhs._memoryReason != rhs._memoryReason {return false}
     if lhs.addresses != rhs.addresses {return false}
@@ -2480,11 +2469,10 @@ nonisolated extension Migration_ApusReady: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension Migration_ApusChunk: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ApusChunk"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}data\0\u{1}last\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}piece\0")
 
   public var isInitialized: Bool {
-    if self._name == nil {return false}
-    if self._data == nil {return false}
+    if self._piece == nil {return false}
     return true
   }
 
@@ -2494,9 +2482,7 @@ nonisolated extension Migration_ApusChunk: SwiftProtobuf.Message, SwiftProtobuf.
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self._name) }()
-      case 2: try { try decoder.decodeSingularBytesField(value: &self._data) }()
-      case 3: try { try decoder.decodeSingularBoolField(value: &self._last) }()
+      case 1: try { try decoder.decodeSingularBytesField(value: &self._piece) }()
       default: break
       }
     }
@@ -2507,22 +2493,14 @@ nonisolated extension Migration_ApusChunk: SwiftProtobuf.Message, SwiftProtobuf.
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._name {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 1)
-    } }()
-    try { if let v = self._data {
-      try visitor.visitSingularBytesField(value: v, fieldNumber: 2)
-    } }()
-    try { if let v = self._last {
-      try visitor.visitSingularBoolField(value: v, fieldNumber: 3)
+    try { if let v = self._piece {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 1)
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Migration_ApusChunk, rhs: Migration_ApusChunk) -> Bool {
-    if lhs._name != rhs._name {return false}
-    if lhs._data != rhs._data {return false}
-    if lhs._last != rhs._last {return false}
+    if lhs._piece != rhs._piece {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

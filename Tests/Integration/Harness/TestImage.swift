@@ -41,6 +41,9 @@ enum TestImage: String, CaseIterable, Sendable {
         guard let written, rename("\(cache)/\(written)", whole) == 0 else {
             throw Trouble("image export left no file at \(partial)")
         }
+        // It is imported from the file like on any other host.
+        try host.apus("delete", builder)
+        try host.apus("image", "delete", made)
         return whole
     }
 

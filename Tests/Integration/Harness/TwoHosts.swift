@@ -44,7 +44,8 @@ final class TwoHosts {
         far.tearDown()
     }
 
-    private static func freePort() -> Int {
+    /// A port that nobody listens on now.
+    static func freePort() -> Int {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()

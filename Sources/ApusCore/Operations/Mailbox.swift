@@ -1,8 +1,7 @@
-import ApusCore
 import Synchronization
 
 /// Hands messages from the one task that reads a websocket to whoever wants them, a few at a time.
-final class Mailbox: Sendable {
+package final class Mailbox: Sendable {
     private static let capacity = 8
 
     private struct State {
@@ -15,8 +14,11 @@ final class Mailbox: Sendable {
     }
     private let state = Mutex(State())
 
+    /// An empty one.
+    package init() {}
+
     /// Adds a message; waits while too many lie unread. For one task at a time.
-    func put(_ message: ClientMessage) async {
+    package func put(_ message: ClientMessage) async {
         await withCheckedContinuation { continuation in
             let (receiver, goOn) = state.withLock {
                 state -> (CheckedContinuation<ClientMessage?, Never>?, Bool) in
@@ -35,7 +37,7 @@ final class Mailbox: Sendable {
     }
 
     /// The next message; nil when there will be none, or the task is cancelled.
-    func take() async -> ClientMessage? {
+    package func take() async -> ClientMessage? {
         let id = state.withLock { state in
             state.next += 1
             return state.next
@@ -63,10 +65,10 @@ final class Mailbox: Sendable {
     }
 
     /// There will be no more messages.
-    func finish() { end { $0.finished = true } }
+    package func finish() { end { $0.finished = true } }
 
     /// Nobody wants messages any more.
-    func discard() {
+    package func discard() {
         end { state in
             state.discards = true
             state.messages = []
