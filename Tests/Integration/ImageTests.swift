@@ -265,7 +265,10 @@ extension Integration {
                 #expect(try cached() == third)
                 try host.apus("config", "set", "images.remote_cache_expiry", "10")
                 try eventually("the image to expire") { try cached() == nil }
-                #expect(names(in: host.folder + "/images").filter { $0.hasPrefix(third) } == [])
+                // The row goes first, then the files.
+                try eventually("its files to be gone") {
+                    names(in: host.folder + "/images").allSatisfy { !$0.hasPrefix(third) }
+                }
                 #expect(try host.apus("image", "list", "--format", "csv").text.contains("own"))
                 try host.apus("start", "c1")
                 #expect(try host.exec("c1", "cat", "/root/mark") == "20260101")
