@@ -35,7 +35,9 @@ extension ContainerService {
         record.profiles = post.profiles ?? ["default"]
         if post.source.type == "copy" { try inherit(&record, from: post) }
         record.createdAt = .now()
-        for profile in record.profiles { _ = try profiles.get(profile) }
+        for profile in record.profiles where (try? profiles.get(profile)) == nil {
+            throw ServiceError.notFound("Profile not found: this host has no profile \"\(profile)\"")
+        }
         try ConfigCheck.check(record.config)
         try ConfigCheck.check(devices: record.devices)
         record.pool = try pools.poolForRoot(expanded(record).devices)
