@@ -29,6 +29,7 @@ package struct NetworkAttach: AsyncParsableCommand {
 
     package func run() async throws {
         let session = try target.session()
+        _ = try session.name(container)
         let network = try await session.client.network(target.name)
         try await ContainerOwner(container).change(session) {
             try $0.devices.attach(network, device: device, interface: interface)
@@ -62,6 +63,7 @@ package struct NetworkAttachProfile: AsyncParsableCommand {
 
     package func run() async throws {
         let session = try target.session()
+        _ = try session.name(profile)
         let network = try await session.client.network(target.name)
         try await ProfileOwner(profile).change(session) {
             try $0.devices.attach(network, device: device, interface: interface)
