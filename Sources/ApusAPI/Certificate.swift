@@ -132,5 +132,10 @@ public struct CertificateAddToken: Codable, Sendable, Equatable {
     }
 
     /// The text that people carry over.
-    public func text() throws -> String { try APIJSON.encode(self).base64EncodedString() }
+    public func text() throws -> String {
+        let encoder = JSONEncoder()
+        // The same text each time: users compare them.
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return try encoder.encode(self).base64EncodedString()
+    }
 }
