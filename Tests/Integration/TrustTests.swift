@@ -172,14 +172,13 @@ extension Integration {
                 }
                 // More connections than one peer may have without a handshake: those too many are closed at once.
                 let silent = try (0..<40).map { _ in try RawConnection(port: port.port) }
-                var closed = 0
-                for connection in silent.suffix(8) {
-                    if (try? connection.receiveToEnd(limit: .seconds(5))) != nil { closed += 1 }
-                }
+                // Which ones these are is not said: several threads take connections in.
+                usleep(500_000)
+                let closed = silent.filter { (try? $0.receiveToEnd(limit: .milliseconds(50))) != nil }.count
                 #expect(closed == 8)
                 // The others lose theirs after a while, as does one that is slow with its first request.
                 let slow = try port.stranger.openSlow()
-                for connection in silent.prefix(32) {
+                for connection in silent {
                     _ = try connection.receiveToEnd(limit: .seconds(30))
                 }
                 _ = try slow?.wait(limit: .seconds(60))
