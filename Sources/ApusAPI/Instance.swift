@@ -244,20 +244,6 @@ public struct InstanceSource: Codable, Sendable, Equatable {
         return copy
     }
 
-    /// A container of another daemon, whose operation this one connects to.
-    public static func migration(
-        from operation: String, certificate: String, secrets: [String: String], live: Bool
-    ) -> InstanceSource {
-        var source = InstanceSource()
-        source.type = "migration"
-        source.mode = "pull"
-        source.operation = operation
-        source.certificate = certificate
-        source.secrets = secrets
-        source.live = live
-        return source
-    }
-
     /// A container of another daemon, which connects to this one.
     public static func migrationPush(live: Bool) -> InstanceSource {
         var source = InstanceSource()
@@ -265,6 +251,14 @@ public struct InstanceSource: Codable, Sendable, Equatable {
         source.mode = "push"
         source.live = live
         return source
+    }
+
+    /// Has this daemon connect to the source's operation instead.
+    public mutating func pull(from operation: String, certificate: String, secrets: [String: String]) {
+        mode = "pull"
+        self.operation = operation
+        self.certificate = certificate
+        self.secrets = secrets
     }
 
     /// A Debian release, built by the daemon from the machine's own package mirror and then kept.

@@ -100,10 +100,9 @@ package struct Relocation: Sendable {
         let address = try await Self.address(of: source)
         let leaving = try await source.client.migrateInstance(name, departure)
         var post = post
-        post.source = .migration(
+        post.source.pull(
             from: "\(address.url)/1.0/operations/\(leaving.id)", certificate: address.certificate,
-            secrets: leaving.moveSecrets, live: live)
-        carryOver(to: &post)
+            secrets: leaving.moveSecrets)
         let coming: ApusAPI.Operation
         do {
             coming = try await target.client.createInstance(post)
@@ -116,34 +115,18 @@ package struct Relocation: Sendable {
 
     private func push(_ post: InstancesPost) async throws -> JSONValue? {
         let address = try await Self.address(of: target)
-        var post = post
-        carryOver(to: &post)
         let coming = try await target.client.createInstance(post)
         var departure = departure
         departure.target = InstancePostTarget(
             operation: "\(address.url)/1.0/operations/\(coming.id)", certificate: address.certificate,
             secrets: coming.moveSecrets)
-        let leaving: ApusAPI.Operation
-        do {
-            leaving = try await source.client.migrateInstance(name, departure)
-        } catch {
-            try? await target.client.cancelOperation(coming.id)
-            throw error
-        }
+        let leaving = try await leave(departure, expectedBy: coming)
         return try await follow(leaving, coming)
     }
 
     private func relay(_ post: InstancesPost) async throws -> JSONValue? {
-        var post = post
-        carryOver(to: &post)
         let coming = try await target.client.createInstance(post)
-        let leaving: ApusAPI.Operation
-        do {
-            leaving = try await source.client.migrateInstance(name, departure)
-        } catch {
-            try? await target.client.cancelOperation(coming.id)
-            throw error
-        }
+        let leaving = try await leave(departure, expectedBy: coming)
         let (source, target) = (source.client, target.client)
         return try await withThrowingTaskGroup(of: Void.self) { group in
             for socket in ["control", "fs", "criu"] {
@@ -161,12 +144,16 @@ package struct Relocation: Sendable {
         }
     }
 
-    /// What every way tells the target's daemon, besides how it gets at the container.
-    private func carryOver(to post: inout InstancesPost) {
-        post.source.baseImage = post.config["volatile.base_image"] ?? post.source.baseImage
-        post.source.containerOnly = withoutSnapshots
-        post.source.instanceOnly = withoutSnapshots
-        post.source.refresh = refreshes
+    /// Begins the source's end; if that is refused, the target need not wait for it.
+    private func leave(_ departure: InstancePost, expectedBy coming: ApusAPI.Operation) async throws
+        -> ApusAPI.Operation
+    {
+        do {
+            return try await source.client.migrateInstance(name, departure)
+        } catch {
+            try? await target.client.cancelOperation(coming.id)
+            throw error
+        }
     }
 
     /// Waits for both ends. The source knows best why it does not work.

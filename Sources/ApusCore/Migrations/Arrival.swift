@@ -51,7 +51,7 @@ extension ContainerService {
 
     /// A snapshot's files have come.
     func keep(
-        snapshot name: String, of arrival: Arrival, _ header: MigrationHeader, _ rollback: Rollback
+        snapshot name: String, of arrival: Arrival, _ header: MigrationHeader
     ) throws {
         guard let message = header.snapshots.first(where: { $0.name == name }) else {
             throw MigrationError(

@@ -5,7 +5,6 @@ import Synchronization
 final class MoveFigures: Sendable {
     private struct State {
         var numbers: [String: Int64] = [:]
-        var fileBytes: [Int64] = []
         var passes: [JSONValue] = []
     }
 

@@ -42,7 +42,4 @@ final class MoveSockets: Sendable {
 
     /// Closes them all. May be called again.
     func close() { over.happen() }
-
-    /// Whether they are closed.
-    func waitUntilClosed() async { _ = await over.wait() }
 }

@@ -93,7 +93,7 @@ extension ContainerService {
         }
         let plan = SourcePlan(
             id: move.id, secret: move.secret, name: move.container, live: entry.live,
-            driver: try pools.location(entry.record.pool), snapshots: [], fileBytes: 0, deletes: move.deletes,
+            driver: try pools.location(entry.record.pool), snapshots: [], deletes: move.deletes,
             header: MigrationHeader(), peer: move.peer, startedAt: move.startedAt)
         _ = try context.operate(on: move.container, "moving", "Migrating instance") { handle in
             do {

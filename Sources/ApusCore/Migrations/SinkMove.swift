@@ -252,7 +252,7 @@ actor SinkMove {
         }.report
         if pass.hasSnapshot {
             try await receiver.install()
-            try await containers.keep(snapshot: pass.snapshot, of: arrival, header, rollback)
+            try await containers.keep(snapshot: pass.snapshot, of: arrival, header)
         }
         figures.pass(bytes: report.bytes, entries: report.copied, isLast: pass.last)
         try await control.send(
@@ -271,11 +271,7 @@ actor SinkMove {
         }
         if let volume { return volume }
         handle.progress("Receiving files")
-        var options = TransferOptions(choice) { [handle] progress in
-            var now = OperationProgress(stage: "Receiving files", percent: nil)
-            now.bytesDone = Int64(clamping: progress.bytes)
-            handle.progress(now)
-        }
+        var options = TransferOptions(choice, progress: handle.transferProgress("Receiving files"))
         options.base = arrival.base
         let receiver = try await arrival.driver.receiver(.container(arrival.record.name), options)
         rollback.add { await receiver.discard() }
@@ -303,19 +299,17 @@ actor SinkMove {
             // Not while it stands still.
             try await volume.flush()
             prepared = try await containers.prepare(arrival, rootfs: volume.directory + "/rootfs", rollback)
+            rollback.add { [containers, offer] in await containers.removeMoveDirectory(offer.moveID) }
+            rollback.add { [pages] in await pages.end() }
         }
         await pages.halt()
         pageReceiver?.cancel()
         let bytes = offer.memoryBytes + 256 << 20
-        let (containers, id) = (containers, offer.moveID)
-        let place = try await containers.moveDirectory(id, bytes: bytes)
-        rollback.add { await containers.removeMoveDirectory(id) }
+        let place = try await containers.moveDirectory(offer.moveID, bytes: bytes)
         let state = try CheckpointReceiver(directory: place, limit: 1 << 30)
         self.state = state
         let criu = try await sockets.socket(.criu)
         let socket = try await pages.begin(criu)
-        let pages = pages
-        rollback.add { await pages.end() }
         pageReceiver = try await containers.receivePages(socket, state)
         try await control.send(.ready(.init()))
     }

@@ -15,26 +15,12 @@ extension SourceMove {
             handle?.progress("Sending snapshot \(snapshot)")
             let volume = Volume.snapshot(container: plan.name, name: snapshot)
             let sender = try await driver.sender(VolumeSource(volume), TransferOptions(choice))
-            do {
-                try await pass(.first, of: sender, over: fs, snapshot: snapshot)
-            } catch {
-                await sender.end()
-                throw error
-            }
-            await sender.end()
+            try await sender.ending { try await pass(.first, of: sender, over: fs, snapshot: snapshot) }
         }
         handle?.progress("Sending files")
-        let source = plan.files
-        let options = TransferOptions(choice) { [handle, total = plan.fileBytes] progress in
-            var now = OperationProgress(stage: "Sending files", percent: nil)
-            now.bytesDone = Int64(clamping: progress.bytes)
-            if total > 0 {
-                now.bytesTotal = total
-                now.percent = Int(min(100, Int64(clamping: progress.bytes) * 100 / total))
-            }
-            handle?.progress(now)
-        }
-        let sender = try await driver.sender(source, options)
+        var options = TransferOptions(choice)
+        if let handle { options.progress = handle.transferProgress("Sending files") }
+        let sender = try await driver.sender(VolumeSource(container: plan.name, plan.live), options)
         self.sender = sender
         try await pass(.first, of: sender, over: fs)
         // What has changed meanwhile need not be sent while it stands still.

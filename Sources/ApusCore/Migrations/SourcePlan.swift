@@ -23,8 +23,6 @@ struct SourcePlan: Sendable {
     var driver: any StorageDriver
     /// The snapshots that go with it, oldest first.
     var snapshots: [String]
-    /// Bytes of its files, if that is known.
-    var fileBytes: Int64
     /// Whether it is deleted here at the end.
     var deletes: Bool
     /// What is sent first.
@@ -75,7 +73,7 @@ extension ContainerService {
         header.apusOffer = offer
         return SourcePlan(
             id: offer.moveID, secret: offer.secret, name: name, live: entry.live, driver: driver,
-            snapshots: snapshots.map(\.name), fileBytes: 0, deletes: post.apusMove, header: header,
+            snapshots: snapshots.map(\.name), deletes: post.apusMove, header: header,
             startedAt: .now())
     }
 
@@ -177,11 +175,28 @@ enum LXDArchitecture {
     static func number(_ name: String) -> Int32 { numbers[name] ?? 0 }
 }
 
-extension SourcePlan {
-    /// The container's files, and who writes to them.
-    var files: VolumeSource {
-        guard let live else { return VolumeSource(.container(name)) }
-        let initPID = live.initPID
-        return VolumeSource(running: .container(name)) { Proc.tree(from: initPID) }
+extension VolumeSource {
+    /// A container's files, and who writes to them.
+    init(container name: String, _ live: LiveContainer?) {
+        if let initPID = live?.initPID {
+            self.init(running: .container(name)) { Proc.tree(from: initPID) }
+        } else {
+            self.init(.container(name))
+        }
+    }
+}
+
+extension VolumeSender {
+    /// Sends what `body` says, and ends the session whatever comes of it.
+    func ending(
+        isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Void
+    ) async throws {
+        do {
+            try await body()
+        } catch {
+            await end()
+            throw error
+        }
+        await end()
     }
 }

@@ -58,7 +58,7 @@ struct StatelessSink: Sendable {
             }
             try await pass(receiver, fs)
             try await receiver.install()
-            try await containers.keep(snapshot: name, of: arrival, header, rollback)
+            try await containers.keep(snapshot: name, of: arrival, header)
         }
         handle.progress("Receiving files")
         var options = options(choice)
@@ -78,11 +78,7 @@ struct StatelessSink: Sendable {
     }
 
     private func options(_ choice: TransferChoice) -> TransferOptions {
-        var options = TransferOptions(choice) { [handle] progress in
-            var now = OperationProgress(stage: "Receiving files", percent: nil)
-            now.bytesDone = Int64(clamping: progress.bytes)
-            handle.progress(now)
-        }
+        var options = TransferOptions(choice, progress: handle.transferProgress("Receiving files"))
         // LXD's files may lie on its disk as the host's ids; ours always as the container's.
         if !header.hasApusOffer, !header.idmap.isEmpty { options.map = IDMap(header.idmap) }
         return options

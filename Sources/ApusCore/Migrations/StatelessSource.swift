@@ -54,11 +54,13 @@ struct StatelessSource: Sendable {
             handle.progress("Sending snapshots", percent: index * 100 / parcel.snapshots.count)
             let volume = Volume.snapshot(container: name, name: snapshot)
             let sender = try await parcel.driver.sender(VolumeSource(volume), TransferOptions(choice))
-            try await ending(sender) { try await pass(.first, of: sender, over: fs) }
+            try await sender.ending { try await pass(.first, of: sender, over: fs) }
         }
         handle.progress("Sending files")
-        let sender = try await parcel.driver.sender(parcel.files, TransferOptions(choice, progress: report))
-        try await ending(sender) {
+        let sender = try await parcel.driver.sender(
+            VolumeSource(container: name, parcel.live),
+            TransferOptions(choice, progress: handle.transferProgress("Sending files")))
+        try await sender.ending {
             try await pass(.first, of: sender, over: fs)
             guard let live = parcel.live else { return }
             // Standing still for the last pass, so that files agree with each other.
@@ -102,24 +104,6 @@ struct StatelessSource: Sendable {
         return TransferChoice(.rsync, rsync: RsyncFeatures.agreed(.all, theirs))
     }
 
-    private var report: TransferProgress.Callback {
-        { [handle] progress in
-            var now = OperationProgress(stage: "Sending files", percent: nil)
-            now.bytesDone = Int64(clamping: progress.bytes)
-            handle.progress(now)
-        }
-    }
-
-    private func ending(_ sender: any VolumeSender, _ body: () async throws -> Void) async throws {
-        do {
-            try await body()
-        } catch {
-            await sender.end()
-            throw error
-        }
-        await sender.end()
-    }
-
     private func pass(_ pass: TransferPass, of sender: any VolumeSender, over fs: any MessageSocket)
         async throws
     {
@@ -139,7 +123,6 @@ struct Parcel: Sendable {
     var snapshots: [String]
     /// The container, if it runs (and is not frozen by a user).
     var live: LiveContainer?
-    var files: VolumeSource
 }
 
 extension ContainerService {
@@ -166,14 +149,9 @@ extension ContainerService {
             $0.instance = try APIJSON.encode(entry.instance(expanded(entry.record)))
             $0.transfer = try JSONEncoder().encode(offer)
         }
-        var files = VolumeSource(.container(name))
-        if let live {
-            let initPID = live.initPID
-            files = VolumeSource(running: .container(name)) { Proc.tree(from: initPID) }
-        }
         return Parcel(
             header: header, offer: offer, driver: driver,
-            snapshots: snapshots.map(\.name), live: live, files: files)
+            snapshots: snapshots.map(\.name), live: live)
     }
 }
 

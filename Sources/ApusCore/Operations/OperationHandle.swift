@@ -1,4 +1,5 @@
 public import ApusAPI
+import Storage
 
 /// What the work of an operation can tell about itself.
 public struct OperationHandle: Sendable {
@@ -23,6 +24,15 @@ public struct OperationHandle: Sendable {
         if let done = progress.bytesDone { value["bytes_done"] = .int(done) }
         if let total = progress.bytesTotal { value["bytes_total"] = .int(total) }
         service.merge(id, ["apus_progress": .object(value)], transient: true)
+    }
+
+    /// Says how far a transfer of files is.
+    func transferProgress(_ stage: String) -> TransferProgress.Callback {
+        { progress in
+            var now = OperationProgress(stage: stage, percent: nil)
+            now.bytesDone = Int64(clamping: progress.bytes)
+            self.progress(now)
+        }
     }
 
     /// Sets members of the operation's metadata.
