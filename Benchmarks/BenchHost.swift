@@ -67,7 +67,11 @@ final class BenchHost {
 
     /// Runs the client; gives its standard output.
     @discardableResult
-    func apus(_ arguments: String...) throws -> String {
+    func apus(_ arguments: String...) throws -> String { try apus(arguments) }
+
+    /// Runs the client; gives its standard output.
+    @discardableResult
+    func apus(_ arguments: [String]) throws -> String {
         try Self.run([programs + "/apus"] + arguments, environment: variables)
     }
 

@@ -21,6 +21,7 @@ struct Cases {
             ("stop and start", stopAndStart),
             ("stop and start with 512 MiB", stopAndStartLarge), ("many containers", manyContainers),
             ("btrfs", btrfs), ("images", images),
+            ("network", { try NetworkCases(host, image, small, guest, rounds, many).all() }),
         ] as [(String, () throws -> [Figure])] {
             Output.progress(name)
             do {

@@ -30,6 +30,7 @@ extension ContainerService {
             }
         }
         removeStrays()
+        removeStaleTables()
     }
 
     /// Starts what is to run: after a boot of the machine, or a shutdown of the daemon that stopped them.
@@ -311,6 +312,18 @@ extension ContainerService {
             let status = try? directory.status()
         else { return nil }
         return "\(status.st_dev):\(status.st_ino)"
+    }
+
+    /// Removes tables of nftables of interfaces that are gone.
+    private func removeStaleTables() {
+        do {
+            for table in try InterfaceRules.removeStale(daemonID: context.daemonID) {
+                context.logger.notice(
+                    "removed what a container that has ended had left", metadata: ["table": "\(table)"])
+            }
+        } catch {
+            context.logger.error("cannot clean up nftables", metadata: ["error": "\(error)"])
+        }
     }
 
     /// Removes directories of containers that the database does not know.

@@ -125,7 +125,7 @@ public struct Checkpointer: Sendable {
         if let rootfs { try? SocketKeeper.putBack(below: subject.initPID, in: rootfs) }
         if cgroup.isFrozen { try await cgroup.setFrozen(false) }
         try await onThread { Recovery.mend(below: subject.initPID) }
-        for interface in subject.interfaces { try interface.pass(true) }
+        for interface in subject.interfaces { try interface.pass(true, to: subject.initPID) }
     }
 }
 

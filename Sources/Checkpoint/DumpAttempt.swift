@@ -208,7 +208,8 @@ struct DumpAttempt: Sendable {
 
     /// Lets packets through to the container, or none: the kernel would answer them for sockets that are half saved.
     private func pass(_ open: Bool) throws {
-        for interface in plan.subject.interfaces { try interface.pass(open) }
+        let subject = plan.subject
+        for interface in subject.interfaces { try interface.pass(open, to: subject.initPID) }
     }
 
     private func now() -> Double {

@@ -1,3 +1,4 @@
+import ContainerRuntime
 import Glibc
 import LinuxSystem
 
@@ -106,6 +107,12 @@ enum PreflightRules {
         ContainerRule { context in
             let subject = context.subject
             guard !subject.interfaces.isEmpty else { return nil }
+            if let lent = subject.interfaces.first(where: { $0.kind == .physical }) {
+                return CheckpointFinding(
+                    object: "\(subject.name) has the host's interface \(lent.hostName), as \(lent.name)",
+                    reason: "packets on its wire cannot be held back while sockets are saved",
+                    advice: "Take the device out for that time, or do without --stateful")
+            }
             let object: String
             if !DumpPlan.hasOneNetwork(subject.initPID) {
                 object =

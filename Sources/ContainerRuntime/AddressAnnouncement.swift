@@ -17,11 +17,12 @@ struct AddressAnnouncement {
 
     /// Prepares the announcement of the addresses in the network namespace this process is in, of the interfaces with
     /// these names. An interface whose address is not known is left out.
-    init(of names: Set<String>) throws {
+    /// - Parameter later: the address that an interface gets only when it is connected, by its name.
+    init(of names: Set<String>, later: [String: String]) throws {
         let control = try LinkControl()
         let addresses = try AddressControl(control.socket).addresses()
         entries = try control.links().filter { names.contains($0.name) }.compactMap { link in
-            guard let hardware = Self.hardware(link.address) else { return nil }
+            guard let hardware = Self.hardware(later[link.name] ?? link.address) else { return nil }
             let frames = addresses.filter { $0.index == link.index }.compactMap {
                 $0.isIPv6
                     ? AnnouncementFrame.neighbour($0.bytes, hardware)

@@ -35,9 +35,11 @@ public struct ContainerStart {
             }
             theirs.close()
             try spec.idmap?.apply(to: pid)
+            rollback.add { try BorrowedInterfaces(runtimeDirectory: spec.runtimeDirectory).giveBack() }
             for interface in spec.interfaces {
                 rollback.add { try interface.remove() }
-                try interface.make(in: try Namespaces.open(.network, of: pid))
+                try interface.make(
+                    in: try Namespaces.open(.network, of: pid), notedIn: spec.runtimeDirectory)
             }
             // If the child has died meanwhile, what it said last is the better error: it is read below.
             try? ours.send([Signal.mapped.rawValue])

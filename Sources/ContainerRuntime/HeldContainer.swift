@@ -21,8 +21,10 @@ public struct HeldContainer {
         } catch {
             let cgroup = ContainerCgroup(layout: try .current(), name: spec.cgroup)
             cgroup.kill()
-            for step in [{ try Mount.unmountAll(below: spec.runtimeDirectory) }, { try cgroup.removeSoon() }]
-            {
+            for step in [
+                { try BorrowedInterfaces(runtimeDirectory: spec.runtimeDirectory).giveBack() },
+                { try Mount.unmountAll(below: spec.runtimeDirectory) }, { try cgroup.removeSoon() },
+            ] {
                 do { try step() } catch { RuntimeLog.write("while undoing: \(error)") }
             }
             throw error

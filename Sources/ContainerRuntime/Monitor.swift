@@ -267,6 +267,7 @@ public final class Monitor {
         reap()
         let hierarchies = plan.hierarchies.map { CgroupHierarchy(path: $0, controllers: [], isV2: false) }
         let cgroup = ContainerCgroup(layout: CgroupLayout(hierarchies: hierarchies), name: plan.cgroupName)
+        attempt { try BorrowedInterfaces(runtimeDirectory: plan.runtimeDirectory).giveBack() }
         attempt { try Mount.unmountAll(below: plan.runtimeDirectory) }
         attempt { try cgroup.removeSoon() }
         writeStatus()

@@ -8,6 +8,8 @@ public struct NetworkInterface: Sendable, Hashable, Codable {
         case veth
         /// A second address on one of the host's interfaces.
         case macvlan
+        /// One of the host's interfaces itself, for as long as the container runs.
+        case physical
     }
 
     /// Where it comes from.
@@ -18,10 +20,14 @@ public struct NetworkInterface: Sendable, Hashable, Codable {
     public var address: String?
     /// The most bytes a packet can have; nil for what its bridge or parent has.
     public var mtu: UInt32?
-    /// A pair: the host's end. Macvlan: the host's interface it is on.
+    /// A pair: the host's end. Macvlan: the host's interface it is on. Physical: its name on the host.
     public var hostName: String
     /// The bridge that the host's end is a port of.
     public var bridge: String?
+    /// A pair: what is let through between the two ends; nil for everything.
+    public var rules: InterfaceRules?
+    /// A pair on no bridge: networks that the host reaches through it, such as `10.1.2.3/32`.
+    public var routes: [String]?
 
     /// An interface.
     public init(
@@ -39,7 +45,8 @@ public struct NetworkInterface: Sendable, Hashable, Codable {
 
 extension NetworkInterface {
     /// Makes it in a network namespace, switched on and connected.
-    public func make(in namespace: FileDescriptor) throws {
+    /// - Parameter directory: the runtime directory of the container, where it is noted what has to go back to the host.
+    public func make(in namespace: FileDescriptor, notedIn directory: String) throws {
         let control = try LinkControl()
         let bridge = try bridgeLink(control)
         var inner = LinkControl.Veth(name)
@@ -51,9 +58,13 @@ extension NetworkInterface {
             outer.mtu = inner.mtu
             outer.master = bridge?.index ?? 0
             try control.makeVeth(outer, there: inner, in: namespace)
+            try applyRules()
             try bringHostEndUp(control)
+            try applyRoutes()
         case .macvlan:
             try control.makeMacvlan(inner, on: try parent(control), in: namespace)
+        case .physical:
+            try BorrowedInterfaces(runtimeDirectory: directory).borrow(self, try parent(control), namespace)
         }
         let inside = try LinkControl(in: namespace)
         guard let link = try inside.link(name) else { return }
@@ -73,34 +84,41 @@ extension NetworkInterface {
             outer.mtu = former.mtu
             // From inside: only the end that is made there can be given a number.
             try LinkControl(in: namespace).makeVeth(inner, there: outer, in: host)
+            if bridge != nil { try applyRules() } else { try hold() }
             try bringHostEndUp(control)
         case .macvlan:
-            try control.makeMacvlan(inner, on: try parent(control), in: namespace)
+            // Its address may still be that of the life before, which no two on one wire can have.
+            inner.address = nil
+            try control.makeMacvlan(inner, on: try parent(control), in: namespace, mode: .closed)
+        case .physical:
+            throw RuntimeError(
+                .restoreFailed, "\(name) is an interface of the host, which no checkpoint can have")
         }
     }
 
-    /// Makes the host's end a port of its bridge.
-    public func connect() throws {
-        guard kind == .veth else { return }
+    /// Lets one that was made again be reached: the host's end becomes a port of its bridge, a macvlan gets its address.
+    func connect(in namespace: FileDescriptor, as former: CheckpointLink?) throws {
         let control = try LinkControl()
-        guard let bridge = try bridgeLink(control), let link = try control.link(hostName) else { return }
-        try control.change(
-            link.index, { $0.master = bridge.index }, "connect \(hostName) to \(bridge.name)")
-    }
-
-    /// Lets packets through to the container, or none at all. Nobody inside notices; what is sent meanwhile is lost.
-    public func pass(_ open: Bool) throws {
-        guard kind == .veth, bridge != nil else { return }
-        let control = try LinkControl()
-        guard let link = try control.link(hostName), link.master != 0 else { return }
-        // With nobody at the other end the kernel opens it by itself when somebody comes.
-        if open, !link.isRunning { return }
-        try control.setPort(link.index, forwarding: open)
+        switch kind {
+        case .veth:
+            guard let link = try control.link(hostName) else { return }
+            if let bridge = try bridgeLink(control) {
+                try control.change(
+                    link.index, { $0.master = bridge.index }, "connect \(hostName) to \(bridge.name)")
+            } else {
+                try applyRules()
+                try applyRoutes()
+            }
+        case .macvlan: try openMacvlan(in: namespace, as: former?.address ?? address)
+        case .physical: return
+        }
     }
 
     /// Takes it away from the host's side. One that is not there is no error.
     public func remove() throws {
-        if kind == .veth { try LinkControl().remove(hostName) }
+        guard kind == .veth else { return }
+        try LinkControl().remove(hostName)
+        if let rules { try rules.remove() }
     }
 
     /// Switches the host's end on. A port of a bridge needs no address of its own.
@@ -124,7 +142,10 @@ extension NetworkInterface {
     private func parent(_ control: LinkControl) throws -> NetworkLink {
         guard let link = try control.link(hostName) else {
             throw RuntimeError(
-                .startFailed, "the interface \(hostName) that \(name) is to be on is not there")
+                .startFailed,
+                kind == .physical
+                    ? "the host's interface \(hostName) is not there; another container may have it"
+                    : "the interface \(hostName) that \(name) is to be on is not there")
         }
         return link
     }

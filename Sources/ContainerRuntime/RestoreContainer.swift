@@ -108,8 +108,7 @@ final class ContainerRestore {
             ? waiting ?? startCRIU(withoutNetwork: true) : startCRIU(withoutNetwork: false)
         waiting = nil
         var steps = RestoreSteps(
-            record: record, cgroups: cgroups, criu: session.process.pid, interfaces: spec.interfaces,
-            memory: memory)
+            record: record, cgroups: cgroups, criu: session.process.pid, spec: spec, memory: memory)
         do {
             let criuOptions = criuOptions(record, cgroups, images, options, memory)
             let result = try session.restore(criuOptions) { notification in

@@ -6,6 +6,7 @@ import LinuxSystem
 struct RestoreNetwork {
     let record: CheckpointRecord
     let interfaces: [NetworkInterface]
+    let runtimeDirectory: String
 
     /// Makes the interfaces, addresses, routes and settings of the checkpoint inside the namespace of `pid`. Nobody can
     /// reach the container yet: see `connect`. For single-threaded programs: the whole process changes over for a
@@ -18,7 +19,7 @@ struct RestoreNetwork {
             if let link = former.first(where: { $0.name == interface.name }) {
                 try interface.makeAgain(link, in: namespace, host: home)
             } else {
-                try interface.make(in: namespace)
+                try interface.make(in: namespace, notedIn: runtimeDirectory)
             }
         }
         try Namespaces.enter(namespace, .network)
@@ -31,7 +32,14 @@ struct RestoreNetwork {
         }
         guard !interfaces.isEmpty else { return nil }
         do {
-            return try AddressAnnouncement(of: Set(interfaces.map(\.name)))
+            let macvlans = interfaces.filter { $0.kind == .macvlan }.map { interface in
+                (
+                    interface.name,
+                    former.first { $0.name == interface.name }?.address ?? interface.address ?? ""
+                )
+            }
+            return try AddressAnnouncement(
+                of: Set(interfaces.map(\.name)), later: Dictionary(macvlans) { first, _ in first })
         } catch {
             // Neighbours find out by themselves, after a while.
             RuntimeLog.write("\(error)")
@@ -39,9 +47,13 @@ struct RestoreNetwork {
         }
     }
 
-    /// Lets the container be reached.
-    func connect() throws {
-        for interface in interfaces { try interface.connect() }
+    /// Lets the container be reached that has `pid`.
+    func connect(_ pid: pid_t) throws {
+        let namespace = try Namespaces.open(.network, of: pid)
+        let former = record.network?.links ?? []
+        for interface in interfaces {
+            try interface.connect(in: namespace, as: former.first { $0.name == interface.name })
+        }
     }
 
     private func replay(_ network: CheckpointNetwork) throws {

@@ -16,10 +16,11 @@ struct RestoreSteps {
     private(set) var console: FileDescriptor?
 
     init(
-        record: CheckpointRecord, cgroups: RestoreCgroups, criu: pid_t, interfaces: [NetworkInterface],
+        record: CheckpointRecord, cgroups: RestoreCgroups, criu: pid_t, spec: ContainerSpec,
         memory: LazyMemory?
     ) {
-        network = RestoreNetwork(record: record, interfaces: interfaces)
+        network = RestoreNetwork(
+            record: record, interfaces: spec.interfaces, runtimeDirectory: spec.runtimeDirectory)
         self.memory = memory
         self.record = record
         self.cgroups = cgroups
@@ -40,7 +41,7 @@ struct RestoreSteps {
                 try beforeResume()
                 try hold(initPID)
                 try memory?.check()
-                try network.connect()
+                try network.connect(initPID)
                 announcement?.send()
             } catch {
                 // CRIU resumes the processes whatever we answer here: they must be dead by then. It goes with them:

@@ -31,6 +31,7 @@ public enum RuntimeCleanup {
             monitor.process.signal(SIGKILL)
             try await monitor.process.waitUntilGone()
         }
+        await attempt { try BorrowedInterfaces(runtimeDirectory: runtimeDirectory).giveBack() }
         await attempt { try Mount.unmountAll(below: runtimeDirectory) }
         await attempt { try removeTree(runtimeDirectory) }
         if let failure { throw failure }

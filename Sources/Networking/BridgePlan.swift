@@ -34,10 +34,42 @@ public struct BridgePlan: Sendable, Hashable {
     public var domain = "apus"
     /// `managed`: names are the containers'; `dynamic`: what they call themselves; `none`: there is no DNS.
     public var dnsMode = "managed"
-    /// How long an address is lent: `1h`.
+    /// The ranges of IPv6 handed out one by one; nil for all.
+    public var ipv6Ranges: String?
+    /// How long an IPv4 address is lent: `1h`.
     public var leaseTime = "1h"
+    /// How long an IPv6 address is lent: `1h`.
+    public var ipv6LeaseTime = "1h"
+    /// More networks that are routed to the bridge.
+    public var routes: [IPNetwork] = []
+    /// Interfaces of the machine that are ports of the bridge.
+    public var externalInterfaces: [String] = []
     /// More lines for the DHCP server's configuration.
     public var rawDnsmasq = ""
+    /// Tunnels to other hosts that are ports of the bridge.
+    public var tunnels: [Tunnel] = []
+
+    /// A tunnel to another host, or to all that are in a multicast group.
+    public struct Tunnel: Sendable, Hashable {
+        /// The name of its interface.
+        public var interface: String
+        /// The number of the virtual network.
+        public var number: UInt32 = 1
+        /// The other host or the group.
+        public var remote: String
+        /// This host's address.
+        public var local: String?
+        /// The port.
+        public var port: UInt16?
+        /// The interface that it goes through; nil for that of the default route.
+        public var through: String?
+
+        /// A tunnel.
+        public init(interface: String, remote: String) {
+            self.interface = interface
+            self.remote = remote
+        }
+    }
     /// Where the DHCP server keeps its files.
     public var directory: String
     /// The name of the table in nftables.

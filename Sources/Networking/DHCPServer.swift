@@ -54,27 +54,28 @@ public struct DHCPServer: Sendable {
         if let ipv4 = plan.ipv4 {
             lines.append("listen-address=\(ipv4.address)")
             if plan.ipv4DHCP {
-                let ranges =
-                    plan.ipv4Ranges.map { $0.split(separator: ",").map { $0.replacing("-", with: ",") } }
-                    ?? ["\(ipv4.range.first),\(ipv4.range.last)"]
-                for range in ranges {
-                    lines.append(
-                        "dhcp-range=\(range.filter { $0 != " " }),\(plan.leaseTime)")
-                }
+                let ranges = Self.ranges(plan.ipv4Ranges) ?? ["\(ipv4.range.first),\(ipv4.range.last)"]
+                lines += ranges.map { "dhcp-range=\($0),\(plan.leaseTime)" }
             }
         }
         if let ipv6 = plan.ipv6 {
             lines.append("listen-address=\(ipv6.address)")
             if plan.ipv6DHCP {
                 lines.append("enable-ra")
-                lines.append(
+                let ranges = Self.ranges(plan.ipv6Ranges) ?? ["\(ipv6.range.first),\(ipv6.range.last)"]
+                lines +=
                     plan.ipv6Stateful
-                        ? "dhcp-range=\(ipv6.range.first),\(ipv6.range.last),\(ipv6.prefix),\(plan.leaseTime)"
-                        : "dhcp-range=::,constructor:\(plan.name),ra-stateless,ra-names")
+                    ? ranges.map { "dhcp-range=\($0),\(ipv6.prefix),\(plan.ipv6LeaseTime)" }
+                    : ["dhcp-range=::,constructor:\(plan.name),ra-stateless,ra-names"]
             }
         }
         if !plan.rawDnsmasq.isEmpty { lines.append(plan.rawDnsmasq) }
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// `a-b, c-d` as dnsmasq has it.
+    private static func ranges(_ text: String?) -> [String]? {
+        text?.split(separator: ",").map { $0.filter { $0 != " " }.replacing("-", with: ",") }
     }
 
     /// Starts it, or again if its configuration has changed. Returns the process; one that an earlier daemon started

@@ -15,7 +15,13 @@ extension Integration {
         @Test(arguments: plan.indices)
         func aContainerGoesOnCycleAfterCycle(kind: Int) throws {
             let (image, privileged, cycles) = Self.plan[kind]
-            try withContainer(image, "-c", "security.privileged=\(privileged)") { host, name in
+            let limits = ["limits.memory=512MiB", "limits.cpu=1", "limits.processes=500"].flatMap {
+                ["-c", $0]
+            }
+            let network = try machineHasNetworks ? ["--network", Integration.host.sharedNetwork()] : []
+            let options = ["-c", "security.privileged=\(privileged)"] + limits + network
+            try withContainer(image, options) { host, name in
+                let address = network.isEmpty ? nil : try waitForAddress(host, name, image)
                 let guest = try Guest.start(in: name, of: image, on: host)
                 let health = try host.settle(image, name)
                 let kernel = KernelShape(host.state)
@@ -38,6 +44,10 @@ extension Integration {
                     #expect(now.tick > last.tick)
                     last = now
                     try checkCitizen(host, name, image, health: health, "cycle \(cycle)")
+                    if let address {
+                        #expect(try host.address(name) == address, "cycle \(cycle)")
+                        try must(["ping", "-c", "1", "-W", "5", address])
+                    }
                     #expect(
                         KernelShape(host.state) == kernel,
                         "cycle \(cycle): the host holds more, or less, than before")
@@ -166,6 +176,12 @@ extension Integration {
                 ]).code
                 #expect(others != 0)
             }
+        }
+
+        private func waitForAddress(_ host: TestHost, _ name: String, _ image: TestImage) throws -> String {
+            guard image.hasSystemd else { return try host.lease(name) }
+            try eventually("\(name) to have an address") { (try? host.address(name)) != nil }
+            return try host.address(name)
         }
 
         // MARK: what a citizen can do

@@ -57,6 +57,12 @@ extension Trait where Self == SharedHost {
 func withContainer(
     _ image: TestImage, _ options: String..., on chosen: TestHost? = nil,
     sourceLocation: SourceLocation = #_sourceLocation, _ body: (TestHost, String) throws -> Void
+) throws { try withContainer(image, options, on: chosen, sourceLocation: sourceLocation, body) }
+
+/// Launches a container, hands it to `body`, deletes it, and looks whether anything of it stays on the host.
+func withContainer(
+    _ image: TestImage, _ options: [String], on chosen: TestHost? = nil,
+    sourceLocation: SourceLocation = #_sourceLocation, _ body: (TestHost, String) throws -> Void
 ) throws {
     let host = try chosen ?? Integration.host
     let name = Integration.freshName()

@@ -12,66 +12,10 @@ var machineHasNetworks: Bool {
 extension Integration {
     /// Networks and interfaces: on a host of their own, which has a network.
     @Suite(.enabled(if: machineHasNetworks, "needs nft and dnsmasq")) struct Networks {
-        /// A host with a network; afterwards nothing of it may be left in the kernel.
-        private func withNetwork(_ name: String, _ body: (TestHost, String) throws -> Void) throws {
-            let host = try TestHost(name, network: true)
-            let id = host.id ?? ""
-            defer { host.tearDown() }
-            let network = TestHost.networkName
-            do {
-                try body(host, network)
-            } catch {
-                throw Trouble("\(error)\n--- apusd: \(text(of: host.log).suffix(3000))")
-            }
-            host.deleteContainers()
-            host.deleteNetworks()
-            #expect(access("/sys/class/net/\(network)", F_OK) != 0, "the bridge is left")
-            #expect(!(try must(["nft", "list", "tables"]).text.contains(id)), "a table of nftables is left")
-            #expect(!host.state.processes.values.contains("dnsmasq"), "dnsmasq is left")
-        }
-
-        /// What DHCP tells busybox's client, put into effect.
-        private static let script = """
-            #!/bin/busybox sh
-            case $1 in bound|renew)
-              busybox ip addr flush dev $interface
-              busybox ip addr add $ip/$mask dev $interface
-              busybox ip route add default via $router
-              echo "search $domain" > /etc/resolv.conf
-              for d in $dns; do echo "nameserver $d" >> /etc/resolv.conf; done
-            esac
-
-            """
-
-        /// Launches busybox on the network and has it ask for an address, which is returned.
-        @discardableResult
-        private func launch(_ name: String, on host: TestHost, _ options: String...) throws -> String {
-            try host.apus(["launch", try host.image(.busybox), name] + options)
-            return try lease(name, on: host)
-        }
-
-        private func lease(_ name: String, on host: TestHost) throws -> String {
-            try host.apus(
-                "file", "push", "--mode", "0755", "-", "\(name)/run/dhcp",
-                input: .bytes(Data(Self.script.utf8)))
-            try host.exec(name, "busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-t", "10", "-s", "/run/dhcp")
-            return try address(name, on: host)
-        }
-
-        private func address(_ name: String, on host: TestHost) throws -> String {
-            let shown = try host.exec(name, "busybox", "ip", "-4", "-o", "addr", "show", "dev", "eth0")
-            let words = shown.split(separator: " ").map(String.init)
-            guard let at = words.firstIndex(of: "inet"), let found = words[at + 1].split(separator: "/").first
-            else {
-                throw Trouble("\(name) has no address: \(shown)")
-            }
-            return String(found)
-        }
-
         @Test func containersReachEachOtherByNameAndTheWorldThroughNAT() throws {
             try withNetwork("net-reach") { host, network in
-                let first = try launch("c1", on: host)
-                let second = try launch("c2", on: host)
+                let first = try host.launchWithAddress("c1")
+                let second = try host.launchWithAddress("c2")
                 #expect(first != second)
                 try host.exec("c1", "busybox", "ping", "-c", "1", "-W", "5", second)
                 try host.exec("c1", "busybox", "ping", "-c", "1", "-W", "5", "c2.apus")
@@ -89,14 +33,14 @@ extension Integration {
                 // A stop and a start: the same addresses.
                 let mac = try host.apus("config", "get", "c1", "volatile.eth0.hwaddr").text
                 try host.apus("restart", "c1", "--force")
-                #expect(try lease("c1", on: host) == first)
+                #expect(try host.lease("c1") == first)
                 #expect(try host.apus("config", "get", "c1", "volatile.eth0.hwaddr").text == mac)
             }
         }
 
         @Test func connectionsSurviveSnapshotAndRestoreStopAndStart() throws {
             try withNetwork("net-tcp") { host, _ in
-                let address = try launch("c1", on: host)
+                let address = try host.launchWithAddress("c1")
                 try host.exec("c1", "busybox", "ip", "-6", "addr", "add", "fd00:1::7/64", "dev", "eth0")
                 try host.exec(
                     "c1", "sh", "-c",
@@ -150,13 +94,13 @@ extension Integration {
                 try host.apus(
                     "config", "device", "add", "c1", "eth0", "nic", "network=\(network)",
                     "ipv4.address=\(chosen)")
-                #expect(try lease("c1", on: host) == chosen)
+                #expect(try host.lease("c1") == chosen)
                 #expect(try host.apus("network", "list-leases", network).text.contains("STATIC"))
                 let state = try host.query("/1.0/instances/c1/state")["network"]["eth0"]
                 #expect(state["addresses"].array.contains { $0["address"].string == chosen })
                 try host.apus("snapshot", "c1", "s", "--stateful")
                 try host.apus("restore", "c1", "s")
-                #expect(try address("c1", on: host) == chosen)
+                #expect(try host.address("c1") == chosen)
             }
         }
 
@@ -174,137 +118,137 @@ extension Integration {
                 try refuse("kernel's own", "network", "create", "lo")
                 try refuse("is not an address", "network", "create", "aptestx", "ipv4.address=10.0.0.0/24")
                 try refuse("Unknown", "network", "create", "aptestx", "ipv4.adress=none")
-                try refuse("in use by", "network", "delete", network)
-                try refuse("in use by", "network", "rename", network, "aptestx")
+                try refuse("in use by profile default;", "network", "delete", network)
+                try refuse("in use by profile default;", "network", "rename", network, "aptestx")
+                try refuse(
+                    "no network \"aptesty\"", "profile", "device", "add", "default", "eth9", "nic",
+                    "network=aptesty")
+                try refuse(
+                    "called \"eth0\" inside already", "profile", "device", "add", "default", "second", "nic",
+                    "network=\(network)", "name=eth0")
+                try refuse("Ubuntu", "network", "set", network, "fan.type=vxlan")
+                try refuse("not one of native", "network", "set", network, "bridge.driver=openvswitch")
+                try refuse("is not there", "network", "set", network, "bridge.external_interfaces=aptesty")
+                try refuse("list of networks", "network", "set", network, "ipv4.routes=10.0.0.1/8")
                 try refuse("not found", "network", "show", "aptesty")
                 try host.apus("init", try host.image(.busybox), "c1")
+                try refuse("in use by container c1, profile default;", "network", "delete", network)
                 try refuse("no network", "config", "device", "add", "c1", "eth9", "nic", "network=aptesty")
                 try refuse(
                     "not one that", "config", "device", "add", "c1", "eth9", "nic", "network=\(network)",
                     "ipv4.address=192.0.2.9")
+                for keys in [
+                    ["nictype=p2p", "limits.max=fast"], ["nictype=p2p", "ipv4.routes=10.0.0.1/8"],
+                    ["nictype=p2p", "host_name=sixteen-letters-"], ["nictype=p2p", "name=eth0"],
+                    ["nictype=physical", "parent=\(network)"], ["nictype=macvlan", "parent=aptesty"],
+                    ["network=\(network)", "security.ipv4_filtering=true"],
+                ] {
+                    let add = ["config", "device", "add", "c1", "eth9", "nic"] + keys
+                    #expect(try host.apus(add, expecting: nil).code != 0, "\(keys)")
+                }
+                #expect(try host.query("/1.0/containers/c1")["devices"]["eth9"].string == nil)
                 #expect(access("/sys/class/net/aptestx", F_OK) != 0)
             }
         }
 
-        @Test func theTwentyCyclesWithANetworkAndLimits() throws {
-            try withNetwork("net-cycles") { host, _ in
-                try host.launch(
-                    .debian12, "d1", "-c", "limits.memory=512MiB", "-c", "limits.cpu=1", "-c",
-                    "limits.processes=500")
-                try eventually("d1 to have an address") { (try? address4(host, "d1")) != nil }
-                let address = try address4(host, "d1")
-                let guest = try Guest.start(in: "d1", of: .debian12, on: host)
-                var last = try guest.verify()
-                for cycle in 1...Integration.cycles {
-                    if cycle.isMultiple(of: 2) {
-                        try host.apus("stop", "d1", "--stateful")
-                        try host.apus("start", "d1")
-                    } else {
-                        try host.apus("snapshot", "d1", "s", "--stateful")
-                        try host.apus("restore", "d1", "s")
-                        try host.apus("delete", "d1/s")
-                    }
-                    let now = try guest.verify("cycle \(cycle)")
-                    #expect(now.id == last.id && now.tick > last.tick, "cycle \(cycle)")
-                    last = now
-                    #expect(try address4(host, "d1") == address, "cycle \(cycle)")
-                    try must(["ping", "-c", "1", "-W", "5", address])
-                }
+        @Test func theKeysOfANetworkAreWhatTheMachineDoes() throws {
+            try withNetwork("net-keys") { host, network in
+                let folder = "\(host.folder)/networks/\(network)"
+                try must([
+                    "ip", "link", "add", "apx\(getpid())", "type", "veth", "peer", "name", "apy\(getpid())",
+                ])
+                defer { _ = try? run(["ip", "link", "del", "apx\(getpid())"]) }
+                let id = try host.query("/1.0/networks/\(network)")["config"]["ipv6.address"].string ?? ""
+                let prefix = id.split(separator: "/").first.map { String($0.dropLast()) } ?? ""
+                try host.apus(
+                    "network", "set", network, "ipv4.routes=10.213.0.0/24,10.214.0.0/24",
+                    "ipv4.dhcp.expiry=7m",
+                    "ipv6.dhcp.stateful=true", "ipv6.dhcp.expiry=9m",
+                    "ipv6.dhcp.ranges=\(prefix)50-\(prefix)99",
+                    "raw.dnsmasq=log-dhcp", "bridge.external_interfaces=apx\(getpid())", "ipv4.firewall=false"
+                )
+                let routes = try must(["ip", "route", "show", "dev", network]).text
+                #expect(routes.contains("10.213.0.0/24") && routes.contains("10.214.0.0/24"))
+                let configuration = text(of: folder + "/dnsmasq.conf")
+                #expect(configuration.contains(",7m\n") && configuration.contains("50,\(prefix)99,64,9m\n"))
+                #expect(configuration.hasSuffix("\nlog-dhcp\n"))
+                #expect(
+                    try must(["ip", "-o", "link", "show", "master", network]).text.contains("apx\(getpid())"))
+                let table = "apus-\(host.id ?? "")-\(network)"
+                let rules = try must(["nft", "list", "table", "inet", table]).text
+                #expect(!rules.contains("dport { 53, 67 }") && rules.contains("dport { 53, 547 }"))
+
+                // An edit of a state that somebody has changed since is refused: it is in the file, not in the keys.
+                try host.apus(
+                    "network", "edit", network,
+                    input: .bytes(Data("config: {ipv4.routes: 10.214.0.0/24}\ndescription: edited\n".utf8)))
+                #expect(try host.apus("network", "show", network).text.contains("edited"))
+                let now = try must(["ip", "route", "show", "dev", network]).text
+                #expect(!now.contains("10.213.0.0/24") && now.contains("10.214.0.0/24"))
+                #expect(
+                    try !must(["ip", "-o", "link", "show", "master", network]).text.contains("apx\(getpid())")
+                )
+                let misspelt = try host.apus(
+                    "network", "edit", network, input: .bytes(Data("confg: {}\n".utf8)), expecting: nil)
+                #expect(misspelt.code != 0 && misspelt.complaint.contains("is no key"))
             }
         }
 
-        private func address4(_ host: TestHost, _ name: String) throws -> String {
-            let addresses = try host.query("/1.0/instances/\(name)/state")["network"]["eth0"]["addresses"]
-                .array
-            guard let found = addresses.first(where: { $0["family"].string == "inet" })?["address"].string
-            else {
-                throw Trouble("\(name) has no address: \(addresses)")
-            }
-            return found
-        }
-    }
-}
-
-/// A machine outside: a network namespace that has no route to any network of Apus. A server in it says "outside".
-private struct Outside {
-    let name = "apout\(getpid())"
-    let address = "198.18.77.2"
-    let gateway = "198.18.77.1"
-    private let server: Program
-
-    init() throws {
-        try must(["ip", "netns", "add", name])
-        try must([
-            "ip", "link", "add", "apo\(getpid())", "type", "veth", "peer", "name", "eth0", "netns", name,
-        ])
-        try must(["ip", "addr", "add", "\(gateway)/24", "dev", "apo\(getpid())"])
-        try must(["ip", "link", "set", "apo\(getpid())", "up"])
-        try must(["ip", "-n", name, "addr", "add", "\(address)/24", "dev", "eth0"])
-        try must(["ip", "-n", name, "link", "set", "eth0", "up"])
-        // Nothing here knows a way to the network of the containers: only what comes from the machine's own address
-        // can be answered.
-        server = try Program([
-            "ip", "netns", "exec", name, "busybox", "nc", "-ll", "-p", "7000", "-e", "/bin/busybox", "echo",
-            "outside",
-        ])
-        try eventually("the server outside to listen") {
-            try must(["ip", "netns", "exec", name, "busybox", "netstat", "-tln"]).text.contains(":7000")
-        }
-    }
-
-    func remove() {
-        server.signal(SIGKILL)
-        _ = try? server.wait(limit: .seconds(5))
-        _ = try? run(["ip", "netns", "del", name])
-        _ = try? run(["ip", "link", "del", "apo\(getpid())"])
-    }
-}
-
-/// A client on the host with one connection that it keeps.
-private final class Client {
-    private let socket: Int32
-
-    init(_ address: String, _ port: UInt16) throws {
-        socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var name = sockaddr_in()
-        name.sin_family = sa_family_t(AF_INET)
-        name.sin_port = port.bigEndian
-        inet_pton(AF_INET, address, &name.sin_addr)
-        let result = withUnsafePointer(to: &name) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        @Test func anotherMachineIsOnTheNetworkThroughATunnel() throws {
+            try withNetwork("net-tunnel") { host, network in
+                let wire = try Wire()
+                defer { wire.remove() }
+                try must(["ip", "addr", "add", "198.18.78.254/24", "dev", wire.here])
+                try host.apus(
+                    "network", "set", network, "tunnel.t.protocol=vxlan", "tunnel.t.id=7",
+                    "tunnel.t.local=198.18.78.254", "tunnel.t.remote=198.18.78.1",
+                    "tunnel.t.interface=\(wire.here)")
+                let own = try host.apus("network", "get", network, "ipv4.address").text
+                let parts = own.split(separator: ".")
+                let address = parts.prefix(3).joined(separator: ".")
+                let there = ["ip", "-n", wire.name]
+                try must(
+                    there + [
+                        "link", "add", "vx0", "mtu", "1400", "type", "vxlan", "id", "7", "remote",
+                        "198.18.78.254", "local", "198.18.78.1", "dstport", "8472", "dev", "eth0",
+                    ])
+                try must(there + ["addr", "add", "\(address).250/24", "dev", "vx0"])
+                try must(there + ["link", "set", "vx0", "up"])
+                let container = try host.launchWithAddress("c1")
+                try must([
+                    "ip", "netns", "exec", wire.name, "ping", "-c", "1", "-W", "5", "-s", "1300", container,
+                ])
+                #expect(try host.exec("c1", "cat", "/sys/class/net/eth0/mtu") == "1400")
+                try host.apus("network", "set", network, "tunnel.t.id=8")
+                #expect(try must(["ip", "-d", "link", "show", "\(network)-t"]).text.contains("id 8"))
+                let orphan = try host.apus("network", "unset", network, "tunnel.t.protocol", expecting: nil)
+                #expect(orphan.code != 0 && orphan.complaint.contains("has no protocol"), "\(orphan)")
+                try host.apus(
+                    "network", "set", network, "tunnel.t.protocol=", "tunnel.t.id=", "tunnel.t.local=",
+                    "tunnel.t.remote=", "tunnel.t.interface=")
+                #expect(access("/sys/class/net/\(network)-t", F_OK) != 0)
             }
         }
-        guard result == 0 else {
-            close(socket)
-            throw Trouble("cannot connect to \(address):\(port)")
-        }
-        var limit = timeval(tv_sec: 60, tv_usec: 0)
-        setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-    }
 
-    deinit { close(socket) }
-
-    func send(_ text: String) { _ = Glibc.send(socket, text, text.utf8.count, Int32(MSG_NOSIGNAL)) }
-
-    func expect(_ text: String) throws {
-        var got: [UInt8] = []
-        var room = [UInt8](repeating: 0, count: 4096)
-        while got.count < text.utf8.count {
-            let count = recv(socket, &room, room.count, 0)
-            guard count > 0 else {
-                throw Trouble("the connection broke (errno \(errno)) waiting for \(text)")
+        @Test func fiftyContainersComeAndGo() throws {
+            try withNetwork("net-fifty") { host, network in
+                let image = try host.image(.busybox)
+                let names = (1...50).map { "f\($0)" }
+                try host.apus("init", image, "f0")
+                for name in names { try host.apus("copy", "f0", name) }
+                try host.apus(["start"] + names, limit: .seconds(180))
+                let ports = try host.query("/1.0/networks/\(network)/state")["bridge"]["upper_devices"].array
+                #expect(ports.count == 50)
+                let addresses = Set(try ["f1", "f25", "f50"].map { try host.lease($0) })
+                #expect(addresses.count == 3)
+                try host.exec("f1", "busybox", "ping", "-c", "1", "-W", "5", "f50.apus")
+                try host.apus(["stop", "--force"] + names, limit: .seconds(180))
+                let left = try must(["ip", "-o", "link", "show", "master", network]).text
+                #expect(left.isEmpty, "\(left)")
+                try host.apus(["delete"] + ["f0"] + names, limit: .seconds(180))
+                #expect(
+                    names.allSatisfy { !text(of: "\(host.folder)/networks/\(network)/hosts").contains($0) })
             }
-            got += room[..<count]
         }
-        guard String(decoding: got, as: UTF8.self) == text else {
-            throw Trouble("got \(String(decoding: got, as: UTF8.self)) instead of \(text)")
-        }
-    }
-
-    /// Sends a word and waits for its echo.
-    func check(_ word: String) throws {
-        send(word + "\n")
-        try expect(word + "\n")
     }
 }

@@ -102,6 +102,12 @@ struct PlanTests {
         #expect(text.contains("dhcp-range=10.1.2.10,10.1.2.20,1h"))
         #expect(text.contains("dhcp-range=10.1.2.30,10.1.2.40,1h"))
         #expect(text.contains("dhcp-range=fd42:1:2:3::2,"))
+        plan.ipv6Ranges = "fd42:1:2:3::50-fd42:1:2:3::99"
+        plan.ipv6LeaseTime = "30m"
+        plan.rawDnsmasq = "log-queries\nlog-dhcp"
+        let more = DHCPServer(plan).text()
+        #expect(more.contains("dhcp-range=fd42:1:2:3::50,fd42:1:2:3::99,64,30m\n"))
+        #expect(more.hasSuffix("\nlog-queries\nlog-dhcp\n"))
         #expect(text.contains("port=0"))
     }
 }

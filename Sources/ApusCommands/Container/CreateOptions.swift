@@ -38,6 +38,9 @@ package struct CreateOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: ArgumentHelp("The storage pool to use.", valueName: "pool"))
     package var storage: String?
 
+    @Option(name: .shortAndLong, help: ArgumentHelp("The network its eth0 is on.", valueName: "network"))
+    package var network: String?
+
     @Flag(name: .shortAndLong, help: "Delete the container when it stops.")
     package var ephemeral = false
 
@@ -73,8 +76,12 @@ package struct CreateOptions: ParsableArguments {
 
     /// Creates the container and gives its name.
     func create(in session: Session) async throws -> String {
-        let post = try request(
+        var post = try request(
             source: try await ImageName(image, for: session.remote).instanceSource(session))
+        if let network {
+            let found = try await session.client.network(network)
+            post.devices["eth0"] = found.nic(name: "eth0")
+        }
         session.output.announce(post.name.isEmpty ? "Creating the container" : "Creating \(post.name)")
         let operation = try await session.client.createInstance(post)
         let name = post.name.isEmpty ? operation.instanceName : post.name

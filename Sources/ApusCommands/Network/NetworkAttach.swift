@@ -127,6 +127,21 @@ package struct NetworkDetachProfile: AsyncParsableCommand {
     }
 }
 
+extension Network {
+    /// The keys of an interface on it.
+    func nic(name: String?) -> [String: String] {
+        var keys = ["type": "nic"]
+        if managed {
+            keys["network"] = self.name
+        } else {
+            keys["nictype"] = type == "bridge" ? "bridged" : "macvlan"
+            keys["parent"] = self.name
+        }
+        if let name { keys["name"] = name }
+        return keys
+    }
+}
+
 extension DevicesMap {
     /// Adds a NIC on a network.
     fileprivate mutating func attach(_ network: Network, device: String?, interface: String?) throws {
@@ -134,15 +149,7 @@ extension DevicesMap {
         guard self[name] == nil else {
             throw Failure("there is a device \(name) already; name another: apus network attach … <device>")
         }
-        var config = ["type": "nic"]
-        if network.managed {
-            config["network"] = network.name
-        } else {
-            config["nictype"] = network.type == "bridge" ? "bridged" : "macvlan"
-            config["parent"] = network.name
-        }
-        if let interface = interface ?? device { config["name"] = interface }
-        self[name] = config
+        self[name] = network.nic(name: interface ?? device)
     }
 
     /// Removes the NIC on a network.

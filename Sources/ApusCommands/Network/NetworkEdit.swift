@@ -1,8 +1,6 @@
-import ApusAPI
+package import ApusAPI
 import ApusClient
 package import ArgumentParser
-import Glibc
-import Yams
 
 /// `apus network edit`
 package struct NetworkEdit: AsyncParsableCommand {
@@ -10,8 +8,8 @@ package struct NetworkEdit: AsyncParsableCommand {
         commandName: "edit",
         abstract: "Edit a network with the editor of VISUAL or EDITOR.",
         discussion: """
-            Reads YAML from standard input if that is no terminal. Refuses if somebody else changed the network in
-            the meantime.
+            Reads YAML from standard input if that is no terminal. If somebody else changes the network in the \
+            meantime, the editor opens again with your text and with what it is now.
 
             EXAMPLES:
               apus network edit apusbr0
@@ -25,26 +23,37 @@ package struct NetworkEdit: AsyncParsableCommand {
     package func run() async throws {
         let session = try target.session()
         let name = target.name
-        let (network, etag) = try await session.client.taggedNetwork(name)
+        let loop = EditLoop<EditableNetwork>(
+            preface: "# The network, as YAML. What stands behind a # is ignored.\n", noun: "network",
+            fetch: {
+                let (network, etag) = try await session.client.taggedNetwork(name)
+                return (EditableNetwork(network), etag)
+            },
+            send: { edited, etag in
+                try await session.client.updateNetwork(name, edited.request, etag: etag)
+            })
+        try await loop.run(session.output)
+    }
+}
+
+/// The part of a network that people edit, as YAML shows it.
+package struct EditableNetwork: Editable, Equatable {
+    package var config: ConfigMap?
+    package var description: String?
+
+    package enum CodingKeys: String, CodingKey, CaseIterable { case config, description }
+
+    package static let readOnly: Set = ["name", "type", "used_by", "managed", "status", "locations"]
+
+    package init(_ network: Network) {
+        config = network.config
+        description = network.description
+    }
+
+    var request: NetworkPut {
         var put = NetworkPut()
-        put.config = network.config
-        put.description = network.description
-        let text: String
-        if Terminal.isTerminal(STDIN_FILENO) {
-            let original = try Rendering.yaml(put)
-            text = try Editor.edit(original)
-            if text == original { return }
-        } else {
-            text = try FileIO.standardInput()
-            guard text.contains(where: { !$0.isWhitespace }) else { throw Failure("standard input is empty") }
-        }
-        do {
-            put = try YAMLDecoder().decode(NetworkPut.self, from: text)
-        } catch let error as DecodingError {
-            throw Failure("this is not a network: \(error.summary)")
-        } catch {
-            throw Failure("this is not YAML: \(error)")
-        }
-        try await session.client.updateNetwork(name, put, etag: etag)
+        put.config = config ?? [:]
+        put.description = description ?? ""
+        return put
     }
 }

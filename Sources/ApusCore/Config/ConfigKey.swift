@@ -18,6 +18,8 @@ public enum ConfigValueKind: Sendable, Equatable {
     case allowance
     /// One number, or two, soft and hard ("1000:2000"); "unlimited" is one, too.
     case kernelLimit
+    /// Bits per second such as "10Mbit".
+    case bitRate
     /// One of some words.
     case word([String])
     /// An address to listen at, such as ":8443".
@@ -38,6 +40,7 @@ public enum ConfigValueKind: Sendable, Equatable {
         case .cpus: "number or set"
         case .allowance: "percentage or time"
         case .kernelLimit: "soft:hard"
+        case .bitRate: "bits per second"
         case .word(let words): words.joined(separator: ", ")
         case .listenAddress: "address"
         case .timeSpan: "time"
@@ -82,6 +85,9 @@ public enum ConfigValueKind: Sendable, Equatable {
             // Which resource it is does not matter for the form.
             return value.isEmpty || KernelLimit(name: "nofile", value) != nil
                 ? nil : "is not a number, or two such as \"1000:2000\" (soft:hard); \"unlimited\" is one, too"
+        case .bitRate:
+            return ConfigValues.bitRate(value) == nil
+                ? "is not a number of bits per second such as \"10Mbit\", from 8kbit to 100Gbit" : nil
         case .word(let words):
             return words.contains(value) ? nil : "is not one of \(words.joined(separator: ", "))"
         }

@@ -53,6 +53,21 @@ public enum ConfigValues {
         return overflow ? nil : product
     }
 
+    /// Bits per second with a unit: "10Mbit", "512kbit", "8000".
+    public static func bitRate(_ text: String) -> UInt64? {
+        let digits = text.prefix { ("0"..."9").contains($0) }
+        guard let number = UInt64(digits) else { return nil }
+        let factors: [String: UInt64] = [
+            "": 1, "bit": 1, "kbit": 1000, "Mbit": 1_000_000, "Gbit": 1_000_000_000, "Kibit": 1 << 10,
+            "Mibit": 1 << 20, "Gibit": 1 << 30,
+        ]
+        guard let factor = factors[String(text.dropFirst(digits.count).trimmingPrefix(" "))] else {
+            return nil
+        }
+        let (product, overflow) = number.multipliedReportingOverflow(by: factor)
+        return !overflow && (8000...100_000_000_000).contains(product) ? product : nil
+    }
+
     /// Bytes, or a percentage of the machine's memory.
     public static func memory(_ text: String, total: Int64) -> Int64? {
         guard text.hasSuffix("%") else { return bytes(text).flatMap { $0 > 0 ? $0 : nil } }

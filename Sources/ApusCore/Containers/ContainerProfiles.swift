@@ -10,6 +10,7 @@ extension ContainerService {
     ///   not take the rest over.
     public func updateProfile(_ name: String, _ put: ProfilePut, ifMatch: String?) async throws {
         let former = try profiles.get(name)
+        try await checkNetworks(ofProfile: name, put.devices)
         try profiles.update(name, put, ifMatch: ifMatch) { try self.checkRootDisks(former, $0) }
         try await profileChanged(from: former)
     }
@@ -17,8 +18,24 @@ extension ContainerService {
     /// Changes some of a profile; its containers take it over at once, as above.
     public func patchProfile(_ name: String, _ patch: InstancePatch, ifMatch: String?) async throws {
         let former = try profiles.get(name)
+        try await checkNetworks(ofProfile: name, patch.devices ?? [:])
         try profiles.patch(name, patch, ifMatch: ifMatch) { try self.checkRootDisks(former, $0) }
         try await profileChanged(from: former)
+    }
+
+    /// Refuses interfaces of a profile that refer to something that is not there, or have each other's names. Those that
+    /// it has already are not looked at: what they are on may have gone since.
+    public func checkNetworks(ofProfile name: String, _ devices: DevicesMap) async throws {
+        let known = (try? profiles.get(name))?.devices ?? [:]
+        for (name, config) in devices.sorted(by: { $0.key < $1.key }) where known[name] != config {
+            let device = Device(name, config)
+            guard device.type == "nic", let type = try DeviceTypes.find(device) as? any NICDevice else {
+                continue
+            }
+            try type.check(device)
+            try type.checkNames(device, among: devices)
+            if device["network"] != nil { try await type.checkReferences(device, in: deviceServices) }
+        }
     }
 
     /// Renames a profile; the containers that have it keep it.

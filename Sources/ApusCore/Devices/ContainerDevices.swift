@@ -25,7 +25,8 @@ extension ContainerService {
     /// Gives interfaces that have no address one, which they keep.
     func withAddresses(_ record: ContainerRecord) -> ContainerRecord {
         var record = record
-        for (name, config) in expanded(record).devices where config["type"] == "nic" {
+        for (name, config) in expanded(record).devices
+        where config["type"] == "nic" && config["nictype"] != "physical" {
             let key = "volatile.\(name).hwaddr"
             if record.volatile[key] == nil { record.volatile[key] = LinkNames.randomAddress() }
         }

@@ -2,7 +2,8 @@
 public enum DeviceTypes {
     /// All types, in the order of the reference.
     static let all: [any DeviceType] = [
-        RootDisk(), DiskDevice(), BridgedNIC(), PointToPointNIC(), MacvlanNIC(), NoDevice(),
+        RootDisk(), DiskDevice(), BridgedNIC(), PointToPointNIC(), MacvlanNIC(), PhysicalNIC(),
+        NoDevice(),
     ]
 
     /// The type of a device.

@@ -3,10 +3,25 @@ import Glibc
 import LinuxSystem
 import Networking
 
-/// A network interface: the way one of its kinds is made differs only in `interface(_:)`.
+/// A network interface: the way one of its kinds is made differs only in `interface(_:_:)`.
 protocol NICDevice: DeviceType {
     /// The interface as the runtime is to make it.
-    func interface(_ device: Device, name: String, address: String) -> NetworkInterface
+    func interface(_ device: Device, _ identity: NICIdentity) -> NetworkInterface
+
+    /// Checks that what the device refers to is there, whoever it belongs to.
+    func checkReferences(_ device: Device, in services: DeviceServices) async throws
+}
+
+/// What an interface is known by, as far as its device does not say.
+struct NICIdentity {
+    /// Its name inside.
+    var name: String
+    /// Its address; nil for its own.
+    var address: String?
+    /// The name of the host's end.
+    var hostName: String
+    /// The beginning of the names of the daemon's tables of nftables.
+    var tablePrefix: String
 }
 
 extension NICDevice {
@@ -22,19 +37,27 @@ extension NICDevice {
         ]
     }
 
-    static var hostNameKey: DeviceKey {
-        DeviceKey("host_name", .text, default: "`veth` and eight random digits", "The name of the host's end")
+    /// The keys of pairs, of which one end is the host's.
+    static var pairKeys: [DeviceKey] {
+        [
+            DeviceKey(
+                "host_name", .text, default: "`veth` and eight random digits", "The name of the host's end"),
+            DeviceKey(
+                "limits.ingress", .bitRate, default: "no limit", live: true,
+                "What it receives at most; what is more waits for a moment, and is dropped if there is too much of it"
+            ),
+            DeviceKey(
+                "limits.egress", .bitRate, default: "no limit", live: true,
+                "What it sends at most; more than a second's worth and 64 KiB at once is dropped"),
+            DeviceKey(
+                "limits.max", .bitRate, default: "no limit", live: true,
+                "`limits.ingress` and `limits.egress` together, as far as they are not set"),
+        ]
     }
 
     static var savedByApus: String {
         "its addresses and routes, and established connections, are as they were after a restore. Interfaces and packet "
             + "filters that the container makes by itself are not: a checkpoint is then refused."
-    }
-
-    /// The address an interface has had before, or a new one.
-    static func address(_ device: Device, _ owner: DeviceOwner) -> String {
-        device["hwaddr"] ?? owner.record.volatile["volatile.\(device.name).hwaddr"]
-            ?? LinkNames.randomAddress()
     }
 
     func check(_ device: Device) throws {
@@ -50,12 +73,50 @@ extension NICDevice {
         if let address = device["hwaddr"], !LinkNames.isAddress(address) {
             throw device.refuse("\"\(address)\" is not an address such as \"00:16:3e:01:02:03\"")
         }
+        for key in ["ipv4.routes", "ipv6.routes"] {
+            if let list = device[key],
+                let problem = NetworkKeys.subnetsProblem(list, isIPv6: key == "ipv6.routes")
+            {
+                throw device.refuse("invalid value for \"\(key)\": \"\(list)\" \(problem)")
+            }
+        }
+        if ConfigValues.isTrue(device.config, "security.ipv4_filtering"), device["ipv4.address"] == nil {
+            throw device.refuse(
+                "security.ipv4_filtering needs the key \"ipv4.address\": the one that is let through")
+        }
+    }
+
+    func check(_ device: Device, of owner: DeviceOwner, in services: DeviceServices) async throws {
+        try checkNames(device, among: owner.devices)
+        try await checkReferences(device, in: services)
+    }
+
+    func checkReferences(_ device: Device, in services: DeviceServices) async throws {}
+
+    /// Refuses names and addresses that another interface of the same container has.
+    func checkNames(_ device: Device, among devices: [String: [String: String]]) throws {
+        for (name, config) in devices.sorted(by: { $0.key < $1.key })
+        where name != device.name && config["type"] == "nic" {
+            let other = Device(name, config)
+            let (inside, taken) = (device["name"] ?? device.name, other["name"] ?? name)
+            guard inside != taken else {
+                throw device.refuse(
+                    "device \"\(name)\" is called \"\(taken)\" inside already; give it another \"name\"")
+            }
+            for key in ["host_name", "hwaddr"] {
+                if let value = device[key], value == other[key] {
+                    throw device.refuse("device \"\(name)\" has the \(key) \"\(value)\" already")
+                }
+            }
+        }
     }
 
     func start(
         _ device: Device, of owner: DeviceOwner, in services: DeviceServices, _ rollback: Rollback
     ) async throws -> DeviceContribution {
-        try await contribution(device, owner, services)
+        let contribution = try await contribution(device, owner, services)
+        for interface in contribution.interfaces { rollback.add { try interface.remove() } }
+        return contribution
     }
 
     func plug(
@@ -63,11 +124,15 @@ extension NICDevice {
     ) async throws -> DeviceContribution {
         let contribution = try await contribution(device, container.owner, services)
         let namespace = try Namespaces.open(.network, of: container.live.initPID)
+        let directory = container.live.spec.runtimeDirectory
         for interface in contribution.interfaces {
             do {
-                try interface.make(in: namespace)
+                try interface.make(in: namespace, notedIn: directory)
             } catch {
                 try? interface.remove()
+                if interface.kind == .physical {
+                    try? BorrowedInterfaces(runtimeDirectory: directory).giveBack(interface.name)
+                }
                 throw device.refuse(
                     "cannot be put into \(container.owner.name): \(ServiceError.text(of: error))")
             }
@@ -80,14 +145,47 @@ extension NICDevice {
         in services: DeviceServices
     ) async throws {
         for interface in contribution.interfaces {
-            if interface.kind == .veth {
-                try interface.remove()
-            } else {
+            switch interface.kind {
+            case .veth: try interface.remove()
+            case .macvlan:
                 let namespace = try Namespaces.open(.network, of: container.live.initPID)
                 try LinkControl(in: namespace).remove(interface.name)
+            case .physical:
+                try BorrowedInterfaces(runtimeDirectory: container.live.spec.runtimeDirectory)
+                    .giveBack(interface.name)
             }
         }
         await forget(device, container.owner, services)
+    }
+
+    func update(
+        _ device: Device, to new: Device, _ contribution: DeviceContribution, in container: RunningOwner,
+        services: DeviceServices
+    ) async throws -> DeviceContribution? {
+        let live = Set(keys.filter(\.live).map(\.name))
+        let changed = Set(device.config.keys).union(new.config.keys).filter {
+            device.config[$0] != new.config[$0]
+        }
+        guard changed.allSatisfy({ live.contains($0) || $0.hasPrefix("user.") }),
+            let old = contribution.interfaces.first
+        else { return nil }
+        let now = interface(
+            new,
+            NICIdentity(
+                name: old.name, address: old.address, hostName: old.hostName,
+                tablePrefix: InterfaceRules.tablePrefix(daemonID: services.context.daemonID)))
+        do {
+            try now.applyRules()
+            try old.removeRoutes(besides: now.routes ?? [])
+            try now.applyRoutes()
+        } catch {
+            try? old.applyRules()
+            try? old.applyRoutes()
+            throw new.refuse("cannot be changed in \(container.owner.name): \(ServiceError.text(of: error))")
+        }
+        var contribution = DeviceContribution()
+        contribution.interfaces = [now]
+        return contribution
     }
 
     func stop(
@@ -101,7 +199,13 @@ extension NICDevice {
         -> DeviceContribution
     {
         let interface = interface(
-            device, name: device["name"] ?? device.name, address: Self.address(device, owner))
+            device,
+            NICIdentity(
+                name: device["name"] ?? device.name,
+                // The address it has had before, or a new one.
+                address: device["hwaddr"] ?? owner.record.volatile["volatile.\(device.name).hwaddr"],
+                hostName: device["host_name"] ?? LinkNames.randomHostEnd(),
+                tablePrefix: InterfaceRules.tablePrefix(daemonID: services.context.daemonID)))
         if let bridge = interface.bridge {
             var host = DHCPServer.Host(
                 key: "\(owner.name).\(device.name)", address: interface.address ?? "", name: owner.name)
@@ -124,96 +228,27 @@ extension NICDevice {
 extension Device {
     /// The bridge it is to be on: LXD has two words for it.
     var bridge: String? { self["network"] ?? (self["nictype"] == "bridged" ? self["parent"] : nil) }
-}
 
-/// A NIC on a bridge: one that Apus manages, or the machine's own.
-struct BridgedNIC: NICDevice {
-    let title = "`nic` with nictype `bridged`, or a network"
-    let summary = "A network interface on a bridge: a network of Apus, or a bridge of the machine's own."
-    let checkpoint = Self.savedByApus
-    let keys: [DeviceKey] =
-        Self.commonKeys + [
-            DeviceKey("nictype", .word(["bridged"]), "Needed when `parent` is given"),
-            DeviceKey("network", .text, "The network of Apus it is on"),
-            DeviceKey("parent", .text, "The bridge it is on (one of the two is needed)"),
-            hostNameKey,
-            DeviceKey("ipv4.address", .text, default: "chosen by DHCP", "The address that DHCP gives it"),
-            DeviceKey(
-                "ipv6.address", .text, default: "chosen by DHCP", "The address that DHCP gives it (stateful)"),
-        ]
-
-    func describes(_ device: Device) -> Bool {
-        device.type == "nic" && (device["nictype"] == "bridged" || device["network"] != nil)
-    }
-
-    func check(_ device: Device, of owner: DeviceOwner, in services: DeviceServices) async throws {
-        guard let bridge = device.bridge else {
-            throw device.refuse("say which network it is on: set \"network\"")
+    /// What is let through a pair of interfaces.
+    func rules(_ identity: NICIdentity) -> InterfaceRules {
+        func rate(_ key: String) -> UInt64? {
+            (self[key] ?? self["limits.max"]).flatMap(ConfigValues.bitRate)
         }
-        guard device["network"] == nil || device["parent"] == nil else {
-            throw device.refuse("\"network\" and \"parent\" mean the same; set one of them")
-        }
-        try await services.networks.checkBridge(bridge)
-        for key in ["ipv4.address", "ipv6.address"] {
-            if let address = device[key] { try await services.networks.checkAddress(address, in: bridge) }
-        }
-    }
-
-    func interface(_ device: Device, name: String, address: String) -> NetworkInterface {
-        NetworkInterface(
-            kind: .veth, name: name, address: address, mtu: device["mtu"].flatMap { UInt32($0) },
-            hostName: device["host_name"] ?? LinkNames.randomHostEnd(), bridge: device.bridge)
+        var rules = InterfaceRules(table: identity.tablePrefix + identity.hostName)
+        rules.ingress = rate("limits.ingress")
+        rules.egress = rate("limits.egress")
+        if ConfigValues.isTrue(config, "security.mac_filtering") { rules.address = identity.address }
+        if ConfigValues.isTrue(config, "security.ipv4_filtering") { rules.ipv4 = self["ipv4.address"] }
+        return rules
     }
 }
 
-/// A NIC whose other end is the host's, on no bridge.
-struct PointToPointNIC: NICDevice {
-    let title = "`nic` with nictype `p2p`"
-    let summary = "A pair of network interfaces, one end in the container and one on the host, on no bridge."
-    let checkpoint =
-        "addresses and routes are as they were after a restore; established connections only if nobody "
-        + "sends to them in that moment."
-    let keys: [DeviceKey] =
-        Self.commonKeys + [
-            DeviceKey("nictype", .word(["p2p"]), required: true, "The kind of interface"), hostNameKey,
-        ]
-
-    func describes(_ device: Device) -> Bool { device.type == "nic" && device["nictype"] == "p2p" }
-
-    func interface(_ device: Device, name: String, address: String) -> NetworkInterface {
-        NetworkInterface(
-            kind: .veth, name: name, address: address, mtu: device["mtu"].flatMap { UInt32($0) },
-            hostName: device["host_name"] ?? LinkNames.randomHostEnd())
-    }
-}
-
-/// A NIC on the wire of one of the host's interfaces, with an address of its own.
-struct MacvlanNIC: NICDevice {
-    let title = "`nic` with nictype `macvlan`"
-    let summary =
-        "A network interface on the wire of one of the host's, with an address of its own. Host and container do not see "
-        + "each other."
-    let checkpoint =
-        "addresses and routes are as they were after a restore; established connections only if nobody "
-        + "sends to them in that moment."
-    let keys: [DeviceKey] =
-        Self.commonKeys + [
-            DeviceKey("nictype", .word(["macvlan"]), required: true, "The kind of interface"),
-            DeviceKey("parent", .text, required: true, "The host's interface it is on"),
-        ]
-
-    func describes(_ device: Device) -> Bool { device.type == "nic" && device["nictype"] == "macvlan" }
-
-    func check(_ device: Device, of owner: DeviceOwner, in services: DeviceServices) async throws {
-        guard let parent = device["parent"], try LinkControl().link(parent) != nil else {
-            throw device.refuse(
-                "the interface \"\(device["parent"] ?? "")\" that it is to be on is not there")
-        }
-    }
-
-    func interface(_ device: Device, name: String, address: String) -> NetworkInterface {
-        NetworkInterface(
-            kind: .macvlan, name: name, address: address, mtu: device["mtu"].flatMap { UInt32($0) },
-            hostName: device["parent"] ?? "")
+extension NetworkInterface {
+    /// A pair as a device wants it.
+    init(pair device: Device, _ identity: NICIdentity) {
+        self.init(
+            kind: .veth, name: identity.name, address: identity.address,
+            mtu: device["mtu"].flatMap { UInt32($0) }, hostName: identity.hostName)
+        rules = device.rules(identity)
     }
 }

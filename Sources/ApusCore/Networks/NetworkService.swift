@@ -80,7 +80,8 @@ public actor NetworkService {
             network.managed = true
             network.status = "Created"
             network.description = post.description
-            network.config = try filled(post.config.filter { !$0.value.isEmpty }, except: nil)
+            network.config = try filled(
+                post.config.filter { !$0.value.isEmpty }, of: post.name, except: nil)
             try await apply(network, before: nil)
             context.events.lifecycle("network-created", "/1.0/networks/\(network.name)")
         }
@@ -98,7 +99,7 @@ public actor NetworkService {
             var config = given.filter { !$0.value.isEmpty }
             config["volatile.bridge.hwaddr"] = old.config["volatile.bridge.hwaddr"]
             let link = try LinkControl().link(name)
-            network.config = try filled(config, except: link?.index)
+            network.config = try filled(config, of: name, except: link?.index)
             network.description = merge && put.description.isEmpty ? old.description : put.description
             try await apply(network, before: old)
             context.events.lifecycle("network-updated", "/1.0/networks/\(name)")
@@ -112,6 +113,7 @@ public actor NetworkService {
             throw ServiceError.badRequest("Invalid network name \"\(newName)\": it \(problem)")
         }
         try checkUnused(name, usedBy)
+        _ = try NetworkKeys.tunnels(old.config, of: newName)
         guard networks[newName] == nil, try LinkControl().link(newName) == nil else {
             throw ServiceError.conflict("There is an interface or network \"\(newName)\" already")
         }
@@ -150,8 +152,7 @@ public actor NetworkService {
     private func checkUnused(_ name: String, _ usedBy: [String]) throws {
         guard usedBy.isEmpty else {
             throw ServiceError.badRequest(
-                "The network \"\(name)\" is in use by \(usedBy.joined(separator: ", ")); detach it from them first"
-            )
+                "The network \"\(name)\" is in use by \(Users.text(usedBy)); detach it from them first")
         }
     }
 
@@ -166,8 +167,9 @@ public actor NetworkService {
     }
 
     /// Fills in what the daemon chooses, and refuses networks that overlap others.
-    private func filled(_ given: ConfigMap, except link: Int32?) throws -> ConfigMap {
+    private func filled(_ given: ConfigMap, of name: String, except link: Int32?) throws -> ConfigMap {
         var config = given
+        _ = try NetworkKeys.tunnels(config, of: name)
         if config["volatile.bridge.hwaddr"] == nil {
             config["volatile.bridge.hwaddr"] = LinkNames.randomAddress()
         }
@@ -195,16 +197,24 @@ public actor NetworkService {
                 }
             }
         }
+        for key in ["ipv4.routes", "ipv6.routes"] {
+            for route in config[key].map(NetworkKeys.subnets) ?? [] {
+                guard let other = taken.first(where: route.overlaps) else { continue }
+                throw ServiceError.badRequest(
+                    "Invalid value for \"\(key)\": \(route) overlaps \(other.network), which this machine uses already"
+                )
+            }
+        }
         return config
     }
 
     /// Makes a network what it is to be, then writes it down. On failure it is as it was before.
     private func apply(_ network: Network, before old: Network?) async throws {
         do {
-            try await bringUp(network)
+            try await bringUp(network, before: old)
             try context.store.save(network)
         } catch {
-            if let old { try? await bringUp(old) } else { try? await takeDown(network) }
+            if let old { try? await bringUp(old, before: network) } else { try? await takeDown(network) }
             throw ServiceError.failure(
                 "Cannot set up the network \(network.name): \(ServiceError.text(of: error))")
         }
@@ -231,10 +241,10 @@ public actor NetworkService {
         for network in networks.values { try? await takeDown(network) }
     }
 
-    private func bringUp(_ network: Network) async throws {
+    private func bringUp(_ network: Network, before old: Network? = nil) async throws {
         let plan = plan(network)
         watchers.removeValue(forKey: network.name)?.cancel()
-        guard let server = try await ManagedBridge.up(plan) else { return }
+        guard let server = try await ManagedBridge.up(plan, before: old.map(self.plan)) else { return }
         watchers[network.name] = Task { [logger = context.logger] in
             try? await server.waitUntilGone()
             guard !Task.isCancelled else { return }
@@ -292,6 +302,15 @@ public actor NetworkService {
         plan.domain = config["dns.domain"] ?? "apus"
         plan.dnsMode = config["dns.mode"] ?? "managed"
         plan.leaseTime = config["ipv4.dhcp.expiry"] ?? "1h"
+        plan.ipv6LeaseTime = config["ipv6.dhcp.expiry"] ?? "1h"
+        plan.ipv6Ranges = config["ipv6.dhcp.ranges"]
+        plan.routes = ["ipv4.routes", "ipv6.routes"].compactMap { config[$0] }.flatMap(NetworkKeys.subnets)
+        plan.externalInterfaces = config["bridge.external_interfaces"].map(NetworkKeys.list) ?? []
+        plan.rawDnsmasq = config["raw.dnsmasq"] ?? ""
+        // They were checked when the keys were set.
+        plan.tunnels = (try? NetworkKeys.tunnels(config, of: network.name)) ?? []
+        // What a tunnel adds to a packet has to find room in those of the machine.
+        if !plan.tunnels.isEmpty, plan.mtu == nil { plan.mtu = 1400 }
         return plan
     }
 

@@ -55,8 +55,12 @@ extension NetworkService {
         }
     }
 
-    /// The bridge a NIC is to be on, if the network is ours or there is such a bridge.
-    func checkBridge(_ name: String) throws {
+    /// Whether a network is one of ours.
+    func isManaged(_ name: String) -> Bool { networks[name] != nil }
+
+    /// Refuses a bridge that a NIC cannot be on, because it is not there, or none.
+    /// - Parameter managed: whether it has to be a network of ours.
+    func checkBridge(_ name: String, managed: Bool) throws {
         if networks[name] != nil { return }
         guard let link = try LinkControl().link(name) else {
             throw ServiceError.badRequest(
@@ -65,6 +69,11 @@ extension NetworkService {
         guard link.kind == "bridge" else {
             throw ServiceError.badRequest(
                 "\"\(name)\" is not a bridge, so that no container can be a port of it")
+        }
+        guard !managed else {
+            throw ServiceError.badRequest(
+                "\"\(name)\" is a bridge of the machine's own; set nictype=bridged and parent=\(name) instead of network"
+            )
         }
     }
 

@@ -90,6 +90,7 @@ extension ContainerService {
             var prepared = try spec(record, rootfs: staged.rootfs)
             let devices = try await startDevices(record, &prepared, rollback)
             let spec = prepared
+            if let former { try former.giveUpHostNames(for: spec.interfaces, rollback) }
             handle.progress("Restoring processes")
             let held = try await restoreHeld(spec, from: directory)
             rollback.add { await self.abandon(held, spec) }
@@ -101,6 +102,7 @@ extension ContainerService {
             rollback.add { try await staged.swap() }
             try commit(name, record)
             rollback.add { try await self.takeBack(name, before) }
+            if let former { try former.giveUpAddresses(for: spec.interfaces, rollback) }
             let status = try await held.commit()
             rollback.disarm()
             adopt(name, spec, devices, initPID: status.initPID)

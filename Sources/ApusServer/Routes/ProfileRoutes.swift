@@ -19,6 +19,7 @@ struct ProfileRoutes {
             },
             Route(.post, "/1.0/profiles", "Make a profile") { request in
                 let profile = try await request.json(Profile.self)
+                try await daemon.containers.checkNetworks(ofProfile: profile.name, profile.devices)
                 try profiles.create(profile)
                 return try Reply.created("/1.0/profiles/\(profile.name)")
             },

@@ -108,8 +108,60 @@ public struct LinkControl: Sendable {
         }
     }
 
+    /// An interface whose packets travel to other hosts in datagrams (VXLAN, RFC 7348).
+    public struct VXLAN: Sendable, Hashable {
+        /// Its name.
+        public var name: String
+        /// The number of the virtual network, up to 24 bits.
+        public var number: UInt32 = 1
+        /// The other host, or the multicast group of all hosts: 4 bytes.
+        public var remote: [UInt8]
+        /// This host's address; nil for the kernel's choice.
+        public var local: [UInt8]?
+        /// The port; nil for the kernel's own, 8472.
+        public var port: UInt16?
+        /// The number of the interface that the datagrams go through; nil for the kernel's choice.
+        public var lower: Int32?
+
+        /// An interface to a host or group.
+        public init(_ name: String, remote: [UInt8]) {
+            self.name = name
+            self.remote = remote
+        }
+    }
+
+    /// Makes an interface to other hosts as a port of a bridge, switched on.
+    public func make(_ vxlan: VXLAN, on bridge: Int32) throws {
+        var message = NetlinkMessage(
+            Self.new, flags: NetlinkMessage.create | NetlinkMessage.exclusive,
+            header: Self.header(flags: 1, change: 1))
+        message.add(3, vxlan.name)
+        message.add(10, UInt32(bitPattern: bridge))
+        message.addNested(18) { info in
+            info.add(1, "vxlan")
+            info.addNested(2) { data in
+                data.add(1, vxlan.number)
+                data.add(2, vxlan.remote)
+                if let local = vxlan.local { data.add(4, local) }
+                if let lower = vxlan.lower { data.add(3, UInt32(bitPattern: lower)) }
+                if let port = vxlan.port { data.add(15, NetlinkBytes.of(port.bigEndian)) }
+            }
+        }
+        try socket.perform(message, "make the tunnel \(vxlan.name)")
+    }
+
+    /// What comes in through an interface that shares another one's wire.
+    public enum MacvlanMode: UInt32, Sendable {
+        /// What is sent to its address.
+        case open = 4
+        /// What comes from chosen senders; there are none, so that nothing comes in.
+        case closed = 16
+    }
+
     /// Makes an interface that shares another one's wire, in another namespace.
-    public func makeMacvlan(_ there: Veth, on parent: NetworkLink, in namespace: FileDescriptor) throws {
+    public func makeMacvlan(
+        _ there: Veth, on parent: NetworkLink, in namespace: FileDescriptor, mode: MacvlanMode = .open
+    ) throws {
         var message = NetlinkMessage(
             Self.new, flags: NetlinkMessage.create | NetlinkMessage.exclusive, header: there.header)
         there.add(to: &message)
@@ -117,12 +169,21 @@ public struct LinkControl: Sendable {
         message.add(28, UInt32(bitPattern: namespace.rawValue))
         message.addNested(18) { info in
             info.add(1, "macvlan")
-            let bridgeMode: UInt32 = 4
-            info.addNested(2) { $0.add(1, bridgeMode) }
+            info.addNested(2) { $0.add(1, mode.rawValue) }
         }
         try withExtendedLifetime(namespace) {
             try socket.perform(message, "make the interface \(there.name) on \(parent.name)")
         }
+    }
+
+    /// Changes what comes in through an interface that shares another one's wire.
+    public func setMacvlan(_ index: Int32, _ mode: MacvlanMode) throws {
+        var message = NetlinkMessage(Self.new, header: Self.header(index: index))
+        message.addNested(18) { info in
+            info.add(1, "macvlan")
+            info.addNested(2) { $0.add(1, mode.rawValue) }
+        }
+        try socket.perform(message, "\(mode == .open ? "open" : "close") the interface \(index)")
     }
 
     /// IFLA_AF_SPEC, AF_INET6, IFLA_INET6_ADDR_GEN_MODE = none.

@@ -47,6 +47,29 @@ public struct NetlinkMessage: Sendable, Hashable {
         body(&inner)
         add(type, inner.payload)
     }
+
+    /// Adds a number of 32 bits in the network's order of bytes, as netfilter wants them.
+    public mutating func addOrdered(_ type: UInt16, _ value: UInt32) {
+        add(type, NetlinkBytes.of(value.bigEndian))
+    }
+
+    /// Adds a number of 64 bits in the network's order of bytes.
+    public mutating func addOrdered(_ type: UInt16, _ value: UInt64) {
+        add(type, NetlinkBytes.of(value.bigEndian))
+    }
+
+    /// What is sent: struct nlmsghdr, then the payload.
+    func encoded(number: UInt32) -> [UInt8] {
+        let request: UInt16 = 1
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(payload.count + 16)
+        NetlinkBytes.append(UInt32(payload.count + 16), to: &bytes)
+        NetlinkBytes.append(type, to: &bytes)
+        NetlinkBytes.append(flags | request, to: &bytes)
+        NetlinkBytes.append(number, to: &bytes)
+        NetlinkBytes.append(UInt32(0), to: &bytes)
+        return bytes + payload
+    }
 }
 
 /// An attribute of a message from the kernel.

@@ -46,41 +46,64 @@ public struct NetlinkSocket: Sendable {
         return try exchange(message, what())
     }
 
+    /// Has the kernel's packet filter do several things: all of them, or none.
+    public func performBatch(_ messages: [NetlinkMessage], _ what: @autoclosure () -> String) throws {
+        // struct nfgenmsg of the frame: any family, and nftables' number in the network's order of bytes.
+        let frame: [UInt8] = [0, 0, 0, 10]
+        var bytes = NetlinkMessage(16, header: frame).encoded(number: 0)
+        for (index, message) in messages.enumerated() {
+            var message = message
+            message.flags |= NetlinkMessage.acknowledge
+            bytes += message.encoded(number: UInt32(index + 1))
+        }
+        bytes += NetlinkMessage(17, header: frame).encoded(number: UInt32(messages.count + 1))
+        try LinuxSystem.check("sendto", what()) { send(socket.rawValue, bytes, bytes.count, 0) }
+        var waiting = messages.count
+        var failure: (any Error)?
+        while waiting > 0 {
+            for (type, _, body) in Self.parts(try receive(what())) where type == 2 {
+                do { try Self.refusal(body, what()) } catch { failure = failure ?? error }
+                waiting -= 1
+            }
+        }
+        if let failure { throw failure }
+    }
+
     private func exchange(_ message: NetlinkMessage, _ what: @autoclosure () -> String) throws
         -> [NetlinkMessage]
     {
-        let request: UInt16 = 1
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(message.payload.count + 16)
-        NetlinkBytes.append(UInt32(message.payload.count + 16), to: &bytes)
-        NetlinkBytes.append(message.type, to: &bytes)
-        NetlinkBytes.append(message.flags | request, to: &bytes)
-        NetlinkBytes.append(UInt32(1), to: &bytes)
-        NetlinkBytes.append(UInt32(0), to: &bytes)
-        bytes += message.payload
+        let bytes = message.encoded(number: 1)
         try LinuxSystem.check("sendto", what()) { send(socket.rawValue, bytes, bytes.count, 0) }
         var answers: [NetlinkMessage] = []
         while true {
-            let part = try receive(what())
-            var offset = 0
-            while offset + 16 <= part.count {
-                let length = Int(NetlinkBytes.read(part, offset) as UInt32)
-                guard length >= 16, offset + length <= part.count else { break }
-                let type: UInt16 = NetlinkBytes.read(part, offset + 4)
-                let body = Array(part[(offset + 16)..<(offset + length)])
+            for (type, flags, body) in Self.parts(try receive(what())) {
                 switch type {
                 case 2:  // NLMSG_ERROR, also when there is none
                     try Self.refusal(body, what())
                     return answers
                 case 3:  // NLMSG_DONE
                     return answers
-                default:
-                    answers.append(
-                        NetlinkMessage(type, flags: NetlinkBytes.read(part, offset + 6), header: body))
+                default: answers.append(NetlinkMessage(type, flags: flags, header: body))
                 }
-                offset += (length + 3) & ~3
             }
         }
+    }
+
+    /// The messages in what was received at once.
+    private static func parts(_ bytes: [UInt8]) -> [(type: UInt16, flags: UInt16, body: [UInt8])] {
+        var parts: [(UInt16, UInt16, [UInt8])] = []
+        var offset = 0
+        while offset + 16 <= bytes.count {
+            let length = Int(NetlinkBytes.read(bytes, offset) as UInt32)
+            guard length >= 16, offset + length <= bytes.count else { break }
+            parts.append(
+                (
+                    NetlinkBytes.read(bytes, offset + 4), NetlinkBytes.read(bytes, offset + 6),
+                    Array(bytes[(offset + 16)..<(offset + length)])
+                ))
+            offset += (length + 3) & ~3
+        }
+        return parts
     }
 
     private func receive(_ what: @autoclosure () -> String) throws -> [UInt8] {

@@ -69,6 +69,7 @@ public struct AddressControl: Sendable {
     private static let deleteAddress: UInt16 = 21
     private static let getAddress: UInt16 = 22
     private static let newRoute: UInt16 = 24
+    private static let deleteRoute: UInt16 = 25
     private static let getRoute: UInt16 = 26
     private static let newRule: UInt16 = 32
     private static let getRule: UInt16 = 34
@@ -169,6 +170,37 @@ public struct AddressControl: Sendable {
                     Self.getRoute, flags: NetlinkMessage.dump,
                     header: [family] + [UInt8](repeating: 0, count: 11)), "list routes"
             ).compactMap(Route.init)
+        }
+    }
+
+    /// Who made a route (RTPROT_…): us. The kernel does not interpret numbers above 4.
+    public static let ownOrigin: UInt8 = 201
+
+    /// Makes a route to a network through an interface without a gateway, in place of one to the same network.
+    public func addRoute(to network: [UInt8], prefix: UInt8, through index: Int32, _ name: String) throws {
+        let isIPv6 = network.count == 16
+        // RT_TABLE_MAIN, RT_SCOPE_LINK (IPv6 has no scopes), RTN_UNICAST.
+        var message = NetlinkMessage(
+            Self.newRoute, flags: NetlinkMessage.create | NetlinkMessage.replace,
+            header: [
+                isIPv6 ? 10 : 2, prefix, 0, 0, 254, Self.ownOrigin, isIPv6 ? 0 : 253, 1, 0, 0, 0, 0,
+            ])
+        message.add(1, network)
+        message.add(4, NetlinkBytes.of(index))
+        try socket.perform(message, "route \(IPText.text(network))/\(prefix) to \(name)")
+    }
+
+    /// Removes a route to a network through an interface. One that is not there is no error.
+    public func removeRoute(to network: [UInt8], prefix: UInt8, through index: Int32) throws {
+        let isIPv6 = network.count == 16
+        var message = NetlinkMessage(
+            Self.deleteRoute,
+            header: [isIPv6 ? 10 : 2, prefix, 0, 0, 254, Self.ownOrigin, 255, 1, 0, 0, 0, 0])
+        message.add(1, network)
+        message.add(4, NetlinkBytes.of(index))
+        do {
+            try socket.perform(message, "remove the route to \(IPText.text(network))/\(prefix)")
+        } catch let error as SystemError where error.errno == ESRCH {
         }
     }
 

@@ -254,6 +254,12 @@ enum HostCleaner {
             if let id { _ = try? run(["nft", "delete", "table", "inet", "apus-\(id)-\(network)"]) }
             _ = try? run(["ip", "link", "delete", network, "type", "bridge"])
         }
+        if let id {
+            for line in (try? must(["nft", "list", "tables", "netdev"]).text.split(separator: "\n")) ?? []
+            where line.contains("apus-\(id)-") {
+                _ = try? run(["nft", "delete"] + line.split(separator: " ").map(String.init))
+            }
+        }
         for loop in state.loops { _ = try? run(["losetup", "--detach", "/dev/\(loop)"]) }
     }
 
