@@ -18,6 +18,9 @@ struct Bench: ParsableCommand {
     @Option(help: "How many containers are \"many\".")
     var many = 50
 
+    @Option(help: "Only what has this word in its name: launch, network …")
+    var only: String?
+
     @Option(help: "Append the table to this file.")
     var record: String?
 
@@ -30,7 +33,7 @@ struct Bench: ParsableCommand {
         defer { host.tearDown() }
         let image = try prepareImage(host)
         let quiet = awaitQuiet()
-        let figures = Cases(host: host, image: image, guest: guest, rounds: rounds, many: many).all()
+        let figures = Cases(host: host, image: image, guest: guest, rounds: rounds, many: many).all(only)
         let method =
             "Each round began when all that was written before had reached the disk (sync). \(quiet); "
             + "\(Self.percent(Kernel.load(seconds: 5))) after the end."

@@ -13,8 +13,9 @@ struct Cases {
     /// The image of the many small containers.
     private let small = "debian:busybox"
 
-    /// All of them, in the order of the table. One that fails is left out, and said so.
-    func all() -> [Figure] {
+    /// All of them, or those with a word in their names, in the order of the table. One that fails is left out, and
+    /// said so.
+    func all(_ word: String?) -> [Figure] {
         var figures: [Figure] = []
         for (name, measure) in [
             ("launch", launch), ("exec", exec), ("stateful snapshot", snapshot),
@@ -22,7 +23,7 @@ struct Cases {
             ("stop and start with 512 MiB", stopAndStartLarge), ("many containers", manyContainers),
             ("btrfs", btrfs), ("images", images),
             ("network", { try NetworkCases(host, image, small, guest, rounds, many).all() }),
-        ] as [(String, () throws -> [Figure])] {
+        ] as [(String, () throws -> [Figure])] where word.map(name.contains) ?? true {
             Output.progress(name)
             do {
                 figures += try measure()

@@ -149,8 +149,13 @@ public struct DHCPServer: Sendable {
     }
 
     /// Forgets a container's interface.
-    public func remove(key: String) {
-        if unlink("\(hosts)/\(key)") == 0 { reload() }
+    /// - Parameter release: whether its address is free at once for others, as when it is no more.
+    public func remove(key: String, release: Bool) {
+        let file = "\(hosts)/\(key)"
+        let address = ((try? Files.text(file)) ?? "").split(separator: ",").first.map(String.init)
+        if unlink(file) == 0 { reload() }
+        guard release, let address, let server = plan.ipv4?.bytes, running() != nil else { return }
+        for lease in leases() where lease.address == address { try? LeaseRelease.send(lease, to: server) }
     }
 
     /// An address that was handed out.
@@ -161,6 +166,8 @@ public struct DHCPServer: Sendable {
         public var address: String
         /// The address.
         public var ip: String
+        /// What the client calls itself, in hexadecimal; `*` for nothing.
+        var client = "*"
     }
 
     /// What was handed out.
@@ -170,7 +177,9 @@ public struct DHCPServer: Sendable {
             let words = line.split(separator: " ").map(String.init)
             guard words.count >= 5, words[0] != "duid" else { return nil }
             let isIPv6 = words[2].contains(":")
-            return Lease(name: words[3] == "*" ? "" : words[3], address: isIPv6 ? "" : words[1], ip: words[2])
+            return Lease(
+                name: words[3] == "*" ? "" : words[3], address: isIPv6 ? "" : words[1], ip: words[2],
+                client: words[4])
         }
     }
 }

@@ -101,6 +101,15 @@ extension Integration {
                 try host.apus("snapshot", "c1", "s", "--stateful")
                 try host.apus("restore", "c1", "s")
                 #expect(try host.address("c1") == chosen)
+
+                // Another one can have the address as soon as the first is gone.
+                try host.apus("delete", "c1", "--force")
+                try eventually("\(chosen) to be free") {
+                    try !host.apus("network", "list-leases", network).text.contains(chosen)
+                }
+                try host.apus("launch", try host.image(.busybox), "c2", "--network", network)
+                try host.apus("config", "device", "set", "c2", "eth0", "ipv4.address=\(chosen)")
+                #expect(try host.lease("c2") == chosen)
             }
         }
 

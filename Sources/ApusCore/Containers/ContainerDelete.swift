@@ -31,7 +31,7 @@ extension ContainerService {
         try removeTree(context.directory.logs(name))
         try removeTree(context.directory.runtime(name))
         try context.store.deleteContainer(entry.record.id)
-        await forgetInterfaces(entry.record)
+        await forgetInterfaces(entry.record, release: true)
         entries[name] = nil
         idmaps.release(name)
         tell("instance-deleted", name)
@@ -81,7 +81,7 @@ extension ContainerService {
             idmaps.rename(name, to: newName)
         }
         try? removeTree(context.directory.runtime(name))
-        await forgetInterfaces(entry.record)
+        await forgetInterfaces(entry.record, release: false)
         try await applyTemplates(
             try self.entry(newName).record, event: .rename, volume: driver.directory(of: .container(newName)))
         tell("instance-renamed", newName, ["old_name": .string(name)])

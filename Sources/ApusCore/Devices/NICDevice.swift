@@ -220,7 +220,7 @@ extension NICDevice {
 
     private func forget(_ device: Device, _ owner: DeviceOwner, _ services: DeviceServices) async {
         if let bridge = device.bridge {
-            await services.networks.forget("\(owner.name).\(device.name)", in: bridge)
+            await services.networks.forget("\(owner.name).\(device.name)", in: bridge, release: true)
         }
     }
 }

@@ -100,9 +100,10 @@ extension NetworkService {
     }
 
     /// Has a network's DHCP server forget a container's interface.
-    func forget(_ key: String, in name: String) {
+    /// - Parameter release: whether its address is free at once for others.
+    func forget(_ key: String, in name: String, release: Bool) {
         guard let network = networks[name] else { return }
-        DHCPServer(plan(network)).remove(key: key)
+        DHCPServer(plan(network)).remove(key: key, release: release)
     }
 }
 

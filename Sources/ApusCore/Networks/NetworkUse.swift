@@ -26,10 +26,10 @@ extension ContainerService {
     }
 
     /// Has the DHCP servers forget the interfaces of a container that is deleted, or gets another name.
-    func forgetInterfaces(_ record: ContainerRecord) async {
+    func forgetInterfaces(_ record: ContainerRecord, release: Bool) async {
         for (name, config) in expanded(record).devices {
             guard let bridge = Device(name, config).bridge else { continue }
-            await networks.forget("\(record.name).\(name)", in: bridge)
+            await networks.forget("\(record.name).\(name)", in: bridge, release: release)
         }
     }
 
