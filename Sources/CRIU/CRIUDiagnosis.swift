@@ -45,6 +45,10 @@ public enum CRIUDiagnosis {
                 "a message with file descriptors or credentials lay in a socket and was not read; try again when the program that should read it runs",
             isTransient: true),
         Entry(
+            pattern: "netlink: The socket has data to read",
+            sentence: "a program had not read yet what the kernel told it of the network; try again",
+            isTransient: true),
+        Entry(
             pattern: "ignored_mask", sentence: "a file watch was just being set up; try again",
             isTransient: true),
         Entry(

@@ -54,6 +54,7 @@ struct DumpAttempt: Sendable {
         let guardian = CRIUGuard(initPID: plan.subject.initPID) { try fence.setFrozenBlocking($0) }
         let initProcess = try ProcessDescriptor(pid: plan.subject.initPID)
         do {
+            try pass(false) { $0.isHeardInside }
             let statistics = try await service.dump(criuOptions, guardedBy: guardian) { notification in
                 switch notification.moment {
                 case .networkLock:
@@ -207,9 +208,11 @@ struct DumpAttempt: Sendable {
     }
 
     /// Lets packets through to the container, or none: the kernel would answer them for sockets that are half saved.
-    private func pass(_ open: Bool) throws {
+    private func pass(_ open: Bool, _ chosen: (NetworkInterface) -> Bool = { _ in true }) throws {
         let subject = plan.subject
-        for interface in subject.interfaces { try interface.pass(open, to: subject.initPID) }
+        for interface in subject.interfaces where chosen(interface) {
+            try interface.pass(open, to: subject.initPID)
+        }
     }
 
     private func now() -> Double {

@@ -106,14 +106,18 @@ extension NetworkInterface {
         if let address, address != link.address {
             try inside.change(link.index, { $0.address = address }, "give \(name) the address \(address)")
         }
-        try inside.setMacvlan(link.index, .open)
+        if link.macvlanMode != .open { try inside.setMacvlan(link.index, .open) }
     }
 
     private func closeMacvlan(in namespace: FileDescriptor) throws {
         let inside = try LinkControl(in: namespace)
         guard let link = try inside.link(name) else { return }
-        try inside.setMacvlan(link.index, .closed)
+        // Whoever listens inside is told of each change, and CRIU saves nobody who has not heard it yet.
+        if link.macvlanMode != .closed { try inside.setMacvlan(link.index, .closed) }
     }
+
+    /// Whether the kernel tells programs inside of what `pass` does: then it is done while they can still hear it.
+    public var isHeardInside: Bool { kind == .macvlan }
 
     /// Lets packets through to the container whose first process is `pid`, or none at all. Nobody inside notices; what is
     /// sent meanwhile is lost.

@@ -16,6 +16,11 @@ import Testing
             false
         ),
         (
+            "(00.060000) Error (criu/sk-netlink.c:77): netlink: The socket has data to read",
+            "of the network",
+            true
+        ),
+        (
             "(00.060000) Error (criu/sk-queue.c:52): skqueue: Control messages in queue, not supported",
             "message", true
         ),

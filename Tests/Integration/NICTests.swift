@@ -184,6 +184,17 @@ extension Integration {
                     #expect(client.outputSoFar.contains("stopped\(cycle)\n"))
                     #expect(try host.exec("c1", "cat", "/sys/class/net/eth1/address") == address)
                 }
+                try host.apus("delete", "c1", "--force")
+
+                // The kernel tells networkd of what is done to its interface; it has to have heard it by then.
+                try host.launch(
+                    .debian12, "d1", "-d", "eth1,type=nic,nictype=macvlan,parent=\(wire.here)")
+                for _ in 1...3 {
+                    try host.apus("snapshot", "d1", "s", "--stateful")
+                    try host.apus("restore", "d1", "s")
+                    try host.apus("delete", "d1/s")
+                }
+                #expect(try host.exec("d1", "systemctl", "is-active", "systemd-networkd") == "active")
             }
         }
 

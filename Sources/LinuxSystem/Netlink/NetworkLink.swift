@@ -6,6 +6,8 @@ public struct NetworkLink: Sendable, Hashable {
     public var name = ""
     /// `veth`, `bridge`, `macvlan` …; empty for hardware and `lo`.
     public var kind = ""
+    /// A macvlan's mode.
+    public var macvlanMode: LinkControl.MacvlanMode?
     /// ARPHRD_…: 1 is Ethernet, 772 is `lo`.
     public var hardwareType: UInt16 = 0
     /// Its address, such as `00:16:3e:01:02:03`; empty if it has none.
@@ -53,7 +55,7 @@ public struct NetworkLink: Sendable, Hashable {
             case 10: master = Int32(bitPattern: attribute.number)
             case 13: queueLength = attribute.number
             case 16: operationalState = attribute.value.first ?? 0
-            case 18: kind = NetlinkAttribute.parse(attribute.value).first { $0.type == 1 }?.text ?? ""
+            case 18: readKind(NetlinkAttribute.parse(attribute.value))
             case 23:
                 let numbers = (0..<8).map { NetlinkBytes.read(attribute.value, $0 * 8) as UInt64 }
                 received = Counters(
@@ -62,6 +64,14 @@ public struct NetworkLink: Sendable, Hashable {
                     bytes: numbers[3], packets: numbers[1], errors: numbers[5], dropped: numbers[7])
             default: break
             }
+        }
+    }
+
+    private mutating func readKind(_ attributes: [NetlinkAttribute]) {
+        kind = attributes.first { $0.type == 1 }?.text ?? ""
+        guard kind == "macvlan", let data = attributes.first(where: { $0.type == 2 })?.value else { return }
+        macvlanMode = NetlinkAttribute.parse(data).first { $0.type == 1 }.flatMap {
+            LinkControl.MacvlanMode(rawValue: $0.number)
         }
     }
 }
