@@ -57,7 +57,8 @@ extension Integration {
                 let (host, password) = (port.host, "horse-battery-staple")
                 let short = try host.apus("config", "set", "core.trust_password", "short", expecting: 1)
                 #expect(short.complaint.contains("8 characters") && !short.complaint.contains("short\""))
-                try host.apus("config", "set", "core.trust_password", password)
+                try host.apus(
+                    "config", "set", "core.trust_password", "-", input: .bytes(Data((password + "\n").utf8)))
                 #expect(try host.apus("config", "get", "core.trust_password").text == "true")
                 // What is shown can be sent back.
                 try host.apus("config", "set", "core.trust_password", "true")

@@ -103,6 +103,8 @@ public final class ServerConfig: Sendable {
                 new[key] = kept
                 continue
             }
+            // `echo password | apus config set core.trust_password -` does not mean the end of the line.
+            let value = Self.isPassword(key) && value.hasSuffix("\n") ? String(value.dropLast()) : value
             try Self.check(key, value)
             if Self.isPassword(key), !value.isEmpty { new[key] = try await PasswordHash.make(value) }
         }
