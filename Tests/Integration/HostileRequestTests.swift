@@ -15,8 +15,11 @@ extension Integration {
             let answer = try host.connection().request(
                 "POST", "/1.0/containers", String(decoding: body, as: UTF8.self))
             if name.isEmpty {
-                // LXD makes one up; refusing is as good. Nothing may stay behind.
-                if answer.status == 202 { host.deleteContainers() }
+                // LXD makes one up; refusing is as good. Nothing may stay behind, so it has to be there first.
+                if let operation = try JSON(answer.body)["operation"].string, !operation.isEmpty {
+                    _ = try host.query(operation + "/wait")
+                }
+                host.deleteContainers()
             } else {
                 #expect(answer.status == 400, "\(name.debugDescription): \(answer.text)")
             }
