@@ -43,7 +43,7 @@ extension ContainerService {
             logger(record.name).error(
                 "cannot remove what was received", metadata: ["error": "\(ServiceError.text(of: error))"])
         }
-        await forgetInterfaces(record)
+        await forgetInterfaces(record, release: false)
         entries[record.name] = nil
         idmaps.release(record.name)
         try? removeTree(context.directory.runtime(record.name))
