@@ -132,11 +132,12 @@ public struct BtrfsDriver: StorageDriver {
     /// The bytes a volume refers to, as quotas count them; else added up file by file.
     public func usage(of volume: Volume) async throws -> UInt64 {
         try plain.requirePresent(volume)
-        let path = directory(of: volume)
-        let counted = try await plain.blocking("measure \(volume)") { try BtrfsQuota.usage(path) }
-        if let counted { return counted }
+        if let counted = countedUsage(of: volume) { return counted }
         return try await plain.usage(of: volume)
     }
+
+    /// What quotas count, where they are on.
+    public func countedUsage(of volume: Volume) -> UInt64? { try? BtrfsQuota.usage(directory(of: volume)) }
 
     /// Limits the bytes a volume refers to, those it shares with others included.
     public func setQuota(of volume: Volume, bytes: UInt64?) async throws {

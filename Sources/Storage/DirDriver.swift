@@ -248,6 +248,9 @@ public struct DirDriver: StorageDriver {
         return try await blocking("measure \(volume)") { try TreeUsage.measure(directory(of: volume)) }
     }
 
+    /// Nothing counts for a directory.
+    public func countedUsage(of volume: Volume) -> UInt64? { nil }
+
     /// Asks the file system.
     public func space() throws -> PoolSpace {
         var figures = statvfs()

@@ -77,6 +77,9 @@ public protocol StorageDriver: Sendable {
     /// The bytes a volume occupies on disk.
     func usage(of volume: Volume) async throws -> UInt64
 
+    /// The same where the file system counts by itself; nil where files would have to be added up.
+    func countedUsage(of volume: Volume) -> UInt64?
+
     /// The size of the file system that holds the pool.
     func space() throws -> PoolSpace
 

@@ -164,6 +164,49 @@ extension Integration {
             }
         }
 
+        @Test func aPublicImageOfAnotherDaemonIsKeptUpToDate() throws {
+            try withTwoHosts { hosts in
+                let (near, far) = (hosts.near, hosts.far)
+                try hosts.join()
+                func target(_ alias: String, on host: TestHost) throws -> String? {
+                    try host.query("/1.0/images/aliases/\(alias)")["target"].string
+                }
+                func images(on host: TestHost) throws -> Set<String> {
+                    Set(try host.query("/1.0/images").array.compactMap(\.string))
+                }
+                let before = try images(on: near)
+                defer {
+                    for path in (try? images(on: near).subtracting(before)) ?? [] {
+                        _ = try? near.apus(
+                            "image", "delete", path.replacingOccurrences(of: "/1.0/images/", with: ""),
+                            expecting: nil)
+                    }
+                }
+                let hidden = try far.image(.busybox)
+                let refused = try near.apus(
+                    "image", "copy", "far:\(hidden)", "local:", "--auto-update", expecting: 1)
+                #expect(refused.complaint.contains("public"), "\(refused)")
+                #expect(try images(on: near) == before)
+
+                try far.apus("init", hidden, "c1")
+                try far.apus("publish", "c1", "--alias", "living", "--public", "--reuse")
+                try near.apus("image", "copy", "far:living", "local:", "--alias", "living", "--auto-update")
+                let old = try #require(try target("living", on: near))
+                #expect(old == (try target("living", on: far)))
+                let same = try near.apus("image", "refresh", "living")
+                #expect(same.text.contains("newest"), "\(same)")
+
+                try far.apus("start", "c1")
+                try far.exec("c1", "sh", "-c", "echo newer >/root/mark")
+                try far.apus("stop", "c1", "--force")
+                try far.apus("publish", "c1", "--alias", "living", "--public", "--reuse")
+                try near.apus("image", "refresh", "living")
+                let new = try #require(try target("living", on: near))
+                #expect(new != old && new == (try target("living", on: far)))
+                #expect(try near.connection().get("/1.0/images/\(old)").status == 404)
+            }
+        }
+
         /// Runs `body` on a host that does not have an image; it has it again afterwards.
         private func withoutImage(_ fingerprint: String, on host: TestHost, _ body: () throws -> Void) throws
         {

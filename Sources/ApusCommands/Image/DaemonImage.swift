@@ -23,7 +23,10 @@ enum DaemonImage {
         source.server = try address(of: client, server, remote)
         source.certificate = server.environment?.certificate ?? ""
         if source.certificate.isEmpty { source.certificate = Remotes.certificate(remote) }
-        if !image.public {
+        if image.public {
+            // By its name a newer one is found later; a fingerprint is always the same image.
+            if image.aliases.contains(where: { $0.name == name }) { source.alias = name }
+        } else {
             let operation = try await client.createImageSecret(image.fingerprint)
             guard let secret = operation.metadata?["secret"]?.stringValue else {
                 throw Failure("\(remote) gave no secret for its image \(image.fingerprint.prefix(12))")

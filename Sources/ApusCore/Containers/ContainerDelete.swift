@@ -18,7 +18,8 @@ extension ContainerService {
     }
 
     /// Deletes a stopped container; its lock is held by the caller.
-    func deleteNow(_ name: String) async throws {
+    /// - Parameter livesOn: whether it lives on somewhere else, where it may go on with its addresses.
+    func deleteNow(_ name: String, livesOn: Bool = false) async throws {
         let entry = try entry(name)
         guard entry.live == nil else { throw ServiceError.badRequest("The instance is running") }
         let driver = try pools.driver(entry.record.pool)
@@ -31,7 +32,7 @@ extension ContainerService {
         try removeTree(context.directory.logs(name))
         try removeTree(context.directory.runtime(name))
         try context.store.deleteContainer(entry.record.id)
-        await forgetInterfaces(entry.record, release: true)
+        await forgetInterfaces(entry.record, release: !livesOn)
         entries[name] = nil
         idmaps.release(name)
         tell("instance-deleted", name)

@@ -1,5 +1,6 @@
 public import ApusAPI
 import ContainerRuntime
+import Storage
 import LinuxSystem
 import Logging
 
@@ -51,7 +52,7 @@ public actor ContainerService {
         let present = entries.values.sorted { $0.record.name < $1.record.name }.map { entry in
             (entry: entry, expanded: expanded(entry.record))
         }
-        return Parallel.map(present) { Self.instance($0.entry, $0.expanded, full: full) }
+        return Parallel.map(present) { self.instance($0.entry, $0.expanded, full: full) }
     }
 
     /// A container.
@@ -64,7 +65,7 @@ public actor ContainerService {
     public func etag(_ name: String) throws -> String { try ETag.of(try entry(name).editable) }
 
     /// What a container uses right now.
-    public func state(_ name: String) throws -> InstanceState { StateReader.state(try entry(name)) }
+    public func state(_ name: String) throws -> InstanceState { state(try entry(name)) }
 
     /// What the containers use: URLs by pool, by profile.
     public func usage() -> (pools: [String: [String]], profiles: [String: [String]]) {
@@ -81,15 +82,27 @@ public actor ContainerService {
         return (pools, profiles)
     }
 
-    private func instance(_ entry: ContainerEntry, full: Bool) -> Instance {
-        Self.instance(entry, expanded(entry.record), full: full)
+    /// What a container uses: of its disk, where the pool counts that.
+    private nonisolated func state(_ entry: ContainerEntry) -> InstanceState {
+        var state = StateReader.state(entry)
+        if let driver = try? pools.location(entry.record.pool),
+            let used = driver.countedUsage(of: .container(entry.record.name))
+        {
+            state.disk["root"] = InstanceStateDisk(usage: Int64(clamping: used))
+        }
+        return state
     }
 
-    private static func instance(_ entry: ContainerEntry, _ expanded: ExpandedConfig, full: Bool) -> Instance
-    {
+    private func instance(_ entry: ContainerEntry, full: Bool) -> Instance {
+        instance(entry, expanded(entry.record), full: full)
+    }
+
+    private nonisolated func instance(
+        _ entry: ContainerEntry, _ expanded: ExpandedConfig, full: Bool
+    ) -> Instance {
         var instance = entry.instance(expanded)
         if full {
-            instance.state = StateReader.state(entry)
+            instance.state = state(entry)
             instance.snapshots = entry.snapshots.map(\.snapshot)
         }
         return instance

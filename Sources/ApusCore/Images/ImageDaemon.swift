@@ -93,7 +93,7 @@ struct DaemonImages: Sendable {
 extension ImageService {
     /// Fetches an image from the daemon that has it.
     func fetchFromDaemon(
-        _ source: ImageSource, _ wanted: String, _ handle: OperationHandle?
+        _ source: ImageSource, _ handle: OperationHandle?
     ) async throws -> ImageRecord {
         let daemon = try DaemonImages(source)
         handle?.progress("Looking for the image")

@@ -114,6 +114,11 @@ extension ImageService {
                     + "\"simplestreams\", \"lxd\" or \"debian\"")
         }
         if source.protocol == "debian" { _ = try recipe(source.alias) } else { try check(source) }
+        if post.autoUpdate, !canBeNewer(source) {
+            throw ServiceError.badRequest(
+                "The image cannot be kept up to date: that works for public images which are asked for by alias. "
+                    + "Publish it on \(source.server) with public set, or do without auto-update")
+        }
         for alias in post.aliases { try Names.checkAlias(alias.name) }
         return context.operations.start("Downloading image", mayCancel: true) { handle in
             let record =

@@ -59,7 +59,7 @@ extension ImageService {
     private func fetchNow(
         _ source: ImageSource, _ wanted: String, _ handle: OperationHandle?
     ) async throws -> ImageRecord {
-        if source.protocol == "lxd" { return try await fetchFromDaemon(source, wanted, handle) }
+        if source.protocol == "lxd" { return try await fetchFromDaemon(source, handle) }
         let server = try server(source)
         handle?.progress("Looking for the image")
         let offered = try await server.find(wanted)

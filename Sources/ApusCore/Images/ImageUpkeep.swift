@@ -8,10 +8,10 @@ extension ImageService {
     /// on, and the former version goes.
     public func refresh(_ fingerprint: String) throws -> ApusAPI.Operation {
         let record = try find(fingerprint)
-        guard let source = record.source, ["simplestreams", "debian"].contains(source.protocol) else {
+        guard let source = record.source, canBeNewer(source) else {
             throw ServiceError.badRequest(
-                "Image \(record.fingerprint.prefix(12)) did not come from an image server, so there is nothing to "
-                    + "refresh it from")
+                "Image \(record.fingerprint.prefix(12)) did not come from an image server, nor by its alias from the "
+                    + "public images of another daemon, so there is nothing to refresh it from")
         }
         return context.operations.start(
             "Refreshing image", resources: ["images": [record.fingerprint]], mayCancel: true
@@ -25,9 +25,14 @@ extension ImageService {
     private func update(_ old: ImageRecord, _ handle: OperationHandle?) async throws -> String? {
         guard let source = old.source else { return nil }
         var new: ImageRecord
-        if source.protocol == "debian" {
+        switch source.protocol {
+        case "debian":
             new = try await rebuild(source.alias, handle)
-        } else {
+        case "lxd":
+            var named = source
+            named.fingerprint = ""
+            new = try await fetchFromDaemon(named, handle)
+        default:
             let server = try server(source)
             let offered = try await server.find(source.alias)
             guard offered.fingerprint != old.fingerprint else { return nil }
@@ -94,11 +99,19 @@ extension ImageService {
         return max(image.lastUsedAt.seconds, image.uploadedAt.seconds) + days * 86_400
     }
 
-    private func isKeptUpToDate(_ image: ImageRecord) -> Bool {
-        guard image.source?.protocol == "simplestreams" else {
-            // Building anew is work: only where it was asked for.
-            return image.autoUpdate && image.source?.protocol == "debian"
+    /// Whether there can be a newer image where one came from: a daemon is asked again by the alias, without a secret.
+    func canBeNewer(_ source: ImageSource) -> Bool {
+        switch source.protocol {
+        case "simplestreams", "debian": true
+        case "lxd": !source.alias.isEmpty
+        default: false
         }
+    }
+
+    private func isKeptUpToDate(_ image: ImageRecord) -> Bool {
+        guard let source = image.source, canBeNewer(source) else { return false }
+        // Building anew is work: only where it was asked for.
+        guard source.protocol != "debian" else { return image.autoUpdate }
         let cached = ConfigValues.bool(context.config["images.auto_update_cached"]) ?? true
         return image.autoUpdate || (image.cached && cached)
     }

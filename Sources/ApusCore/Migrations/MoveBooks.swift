@@ -90,7 +90,7 @@ extension ContainerService {
         }
         await sessions.end(plan.name, why: "\(plan.name) was moved to another host; this session ends")
         tell("instance-stopped", plan.name, ["moved": true])
-        if plan.deletes { try await deleteNow(plan.name) }
+        if plan.deletes { try await deleteNow(plan.name, livesOn: true) }
     }
 
     /// Says once in a while that a container stands still because the other host does not answer.

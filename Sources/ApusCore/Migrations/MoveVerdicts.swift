@@ -83,7 +83,7 @@ extension ContainerService {
 
     private func discardArrival(_ name: String) async throws {
         if let live = entries[name]?.live { try await kill(live) }
-        try await deleteNow(name)
+        try await deleteNow(name, livesOn: true)
         removeMoveDirectories()
     }
 
