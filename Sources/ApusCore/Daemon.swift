@@ -116,7 +116,7 @@ public final class Daemon: Sendable {
         self.listener.withLock { $0 = listener }
         try await configChanges.take { [context] in
             guard let address = ListenAddress(context.config["core.https_address"]) else { return }
-            try await listener.move(to: address) {}
+            try await listener.resume(at: address)
         }
     }
 

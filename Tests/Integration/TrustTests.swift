@@ -161,6 +161,23 @@ extension Integration {
             }
         }
 
+        @Test func anAddressThatComesLaterIsServedWhenItIsThere() throws {
+            try withPort { port in
+                let host = port.host
+                try host.stopDaemon()
+                let absent = "203.0.113.9:\(port.port)"
+                try host.changeDatabase(
+                    "UPDATE server_config SET value = '\(absent)' WHERE key = 'core.https_address'")
+                try host.startDaemon()
+                #expect(try host.apus("config", "get", "core.https_address").text == absent)
+                try must(["ip", "address", "add", "203.0.113.9/32", "dev", "lo"])
+                defer { _ = try? must(["ip", "address", "delete", "203.0.113.9/32", "dev", "lo"]) }
+                _ = try RawConnection(port: port.port, at: "203.0.113.9")
+                try host.apus("config", "set", "core.https_address", port.address)
+                #expect(try port.stranger.request("GET", "/").status == 200)
+            }
+        }
+
         @Test func strangersCannotUseUpTheDaemon() throws {
             try withPort { port in
                 let client = try port.client("known")

@@ -1,8 +1,8 @@
 public import ApusAPI
 import ContainerRuntime
-import Storage
 import LinuxSystem
 import Logging
+import Storage
 
 /// Containers: what there is, what runs, and every change to them. Long work runs as operations that hold the
 /// container's lock; this actor itself is never blocked.

@@ -13,6 +13,9 @@ actor HTTPSListener: NetworkListener {
         let channel: any Channel
     }
 
+    private static let freeBind = ChannelOptions.Types.SocketOption(
+        level: .ip, name: NIOBSDSocket.Option(rawValue: IP_FREEBIND))
+
     private let trust: TrustService
     private let upgrade: UpgradeChannel
     private let gate: ConnectionGate
@@ -51,6 +54,11 @@ actor HTTPSListener: NetworkListener {
         logger.info("network", metadata: ["address": "\(address?.description ?? "none")"])
     }
 
+    func resume(at address: ListenAddress) async throws {
+        place = try await open(address, ahead: true)
+        logger.info("network", metadata: ["address": "\(address)"])
+    }
+
     private func reopen(_ former: Place?) async {
         do {
             place = try await open(former?.address)
@@ -62,7 +70,8 @@ actor HTTPSListener: NetworkListener {
 
     private func close(_ place: Place?) async { try? await place?.channel.close() }
 
-    private func open(_ address: ListenAddress?) async throws -> Place? {
+    /// - Parameter ahead: whether the machine need not have the address yet.
+    private func open(_ address: ListenAddress?, ahead: Bool = false) async throws -> Place? {
         guard let address else { return nil }
         let context = try tls ?? ServerTLS.context(trust.identity)
         tls = context
@@ -74,15 +83,26 @@ actor HTTPSListener: NetworkListener {
             } catch let error as IOError {
                 let noFamily = [EAFNOSUPPORT, EADDRNOTAVAIL].contains(error.errnoCode)
                 if noFamily, host != hosts.last { continue }
+                if ahead, !address.host.isEmpty, error.errnoCode == EADDRNOTAVAIL {
+                    logger.warning(
+                        "the machine does not have the address of core.https_address yet",
+                        metadata: ["address": "\(address)"])
+                    let channel = try await bind(host, address.port, context, ahead: true)
+                    return Place(address: address, channel: channel)
+                }
                 throw Self.refusal(address, error.errnoCode)
             }
         }
         return nil
     }
 
-    private func bind(_ host: String, _ port: Int, _ context: NIOSSLContext) async throws -> any Channel {
+    private func bind(
+        _ host: String, _ port: Int, _ context: NIOSSLContext, ahead: Bool = false
+    ) async throws -> any Channel {
         try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 1024)
+            // ip(7): an address that is not there, or not yet. It holds for IPv6 as well.
+            .serverChannelOption(Self.freeBind, value: ahead ? 1 : 0)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)

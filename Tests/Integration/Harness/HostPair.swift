@@ -15,7 +15,7 @@ struct HostPair {
         defer { two.tearDown() }
         let hosts = HostPair(one: one, two: two)
         for host in hosts.all {
-            try host.apus("config", "set", "core.https_address", "127.0.0.1:\(TwoHosts.freePort())")
+            try host.apus("config", "set", "core.https_address", "127.0.0.1:\(NetworkPort.freePort())")
         }
         try hosts.acquaint(one, with: two, as: "two")
         try hosts.acquaint(two, with: one, as: "one")

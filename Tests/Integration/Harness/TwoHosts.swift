@@ -1,5 +1,4 @@
 import Foundation
-import Glibc
 
 /// Two hosts that listen on addresses of the loopback, and a client of the first that may know the second.
 final class TwoHosts {
@@ -14,10 +13,10 @@ final class TwoHosts {
     init() throws {
         near = try Integration.host
         far = try TestHost(Integration.freshName("far"))
-        address = "127.0.0.1:\(Self.freePort())"
+        address = try "127.0.0.1:\(NetworkPort.freePort())"
         do {
             try far.apus("config", "set", "core.https_address", address)
-            try near.apus("config", "set", "core.https_address", "127.0.0.1:\(Self.freePort())")
+            try near.apus("config", "set", "core.https_address", "127.0.0.1:\(NetworkPort.freePort())")
         } catch {
             tearDown()
             throw error
@@ -42,23 +41,6 @@ final class TwoHosts {
         _ = try? near.apus("remote", "remove", "far", expecting: nil)
         _ = try? near.apus("config", "unset", "core.https_address", expecting: nil)
         far.tearDown()
-    }
-
-    /// A port that nobody listens on now.
-    static func freePort() -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                _ = bind(descriptor, $0, length)
-                _ = getsockname(descriptor, $0, &length)
-            }
-        }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }
 
