@@ -35,11 +35,13 @@ public final class PoolService: Sendable {
 
     /// All pools, by name, without what uses them.
     public func list() -> [StoragePool] {
-        pools.withLock { $0.values.map(Self.shown) }.sorted { $0.name < $1.name }
+        for name in pools.withLock({ Array($0.keys) }) { lookAgain(name) }
+        return pools.withLock { $0.values.map(Self.shown) }.sorted { $0.name < $1.name }
     }
 
     /// A pool, without what uses it.
     public func get(_ name: String) throws -> StoragePool {
+        lookAgain(name)
         guard let pool = pools.withLock({ $0[name] }) else {
             throw ServiceError.notFound("Storage pool not found")
         }
@@ -177,6 +179,9 @@ public final class PoolService: Sendable {
     }
 
     // MARK: Drivers
+
+    /// Takes a pool back into use if its source has come back.
+    private func lookAgain(_ name: String) { _ = try? driver(name) }
 
     /// The driver of a pool that can be used.
     func driver(_ name: String) throws -> any StorageDriver {
