@@ -80,6 +80,34 @@ extension Integration {
             }
         }
 
+        @Test func aMoveToAnotherPoolIsCutShort() throws {
+            try withHost("pool-move") { host in
+                try host.apus("storage", "create", "other", "dir")
+                let guest = try prepare(host)
+                // Enough to copy that there is a middle to be caught in.
+                try host.exec("c1", "dd", "if=/dev/urandom", "of=/big", "bs=1M", "count=100")
+                var target = "other"
+                for round in 0..<Self.rounds {
+                    let when = "round \(round), to \(target)"
+                    try host.apus("stop", "c1", "--force")
+                    let command = try host.begin("move", "c1", "--storage", target)
+                    usleep(useconds_t(round * 60_000 + Int.random(in: 0..<60_000)))
+                    try host.killDaemon()
+                    _ = try command.wait(limit: .seconds(30))
+                    try host.startDaemon()
+                    let home = try host.apus("list", "c1", "--format", "csv", "-c", "b").text
+                    for pool in ["default", "other"] {
+                        let volumes = try host.query("/1.0/storage-pools/\(pool)/volumes?recursion=1").array
+                            .compactMap { $0["type"].string == "container" ? $0["name"].string : nil }
+                        let expected = pool == home ? ["c1", "c1/base"] : []
+                        #expect(volumes.sorted() == expected, "\(when): \(pool), while its home is \(home)")
+                    }
+                    try expectSound(host, guest, when)
+                    target = home == "other" ? "default" : "other"
+                }
+            }
+        }
+
         // MARK: the pieces
 
         private func prepare(_ host: TestHost) throws -> Guest {

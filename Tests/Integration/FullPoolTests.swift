@@ -209,7 +209,7 @@ extension Integration {
             }
             #expect(names(in: disk.path) == [], "something was made where the disk belongs")
             try disk.mount()
-            #expect(!(try host.apus("storage", "list").text.contains("UNAVAILABLE")))
+            #expect(try !host.apus("storage", "list").text.contains("UNAVAILABLE"))
             try host.apus("start", "c1")
             #expect(try host.exec("c1", "cat", "/note") == "kept")
             try host.apus("restore", "c1", "s")
