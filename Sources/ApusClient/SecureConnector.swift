@@ -20,24 +20,26 @@ struct SecureConnector: Sendable {
         let attempt = Attempt()
         do {
             return try await withTaskCancellationHandler {
-                try await ClientBootstrap(group: group)
-                    .connectTimeout(limit)
-                    .channelOption(.socketOption(.tcp_nodelay), value: 1)
-                    .connect(host: address.host, port: address.port) { channel in
-                        channel.eventLoop.makeCompletedFuture {
-                            guard attempt.add(channel) else { throw CancellationError() }
-                            let result = channel.eventLoop.makePromise(of: Output.self)
-                            let start = SecureStart(limit: limit, result: result, initializer: initializer)
-                            do {
-                                try channel.pipeline.syncOperations.addHandler(try context.handler(peer))
-                                try channel.pipeline.syncOperations.addHandler(start)
-                            } catch {
-                                result.fail(error)
-                                throw error
-                            }
-                            return result.futureResult
+                try await PeerLoss.usual.reduce(ClientBootstrap(group: group)) {
+                    $0.channelOption($1.option, value: $1.value)
+                }
+                .connectTimeout(limit)
+                .channelOption(.socketOption(.tcp_nodelay), value: 1)
+                .connect(host: address.host, port: address.port) { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        guard attempt.add(channel) else { throw CancellationError() }
+                        let result = channel.eventLoop.makePromise(of: Output.self)
+                        let start = SecureStart(limit: limit, result: result, initializer: initializer)
+                        do {
+                            try channel.pipeline.syncOperations.addHandler(try context.handler(peer))
+                            try channel.pipeline.syncOperations.addHandler(start)
+                        } catch {
+                            result.fail(error)
+                            throw error
                         }
-                    }.get()
+                        return result.futureResult
+                    }
+                }.get()
             } onCancel: {
                 attempt.cancel()
             }

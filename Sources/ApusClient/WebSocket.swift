@@ -12,12 +12,14 @@ public struct WebSocket: Sendable {
     public let messages: WebSocketMessages
     private let outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
     private let turn: SendingTurn
+    private let channel: any Channel
 
     init(
         inbound: NIOAsyncChannelInboundStream<WebSocketFrame>,
-        outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>, loop: any EventLoop, peer: Endpoint
+        outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>, channel: any Channel, peer: Endpoint
     ) {
-        turn = SendingTurn(loop)
+        turn = SendingTurn(channel.eventLoop)
+        self.channel = channel
         messages = WebSocketMessages(inbound: inbound, outbound: outbound, peer: peer)
         self.outbound = outbound
     }
@@ -51,6 +53,9 @@ public struct WebSocket: Sendable {
     public func sendEndOfStream() async throws {
         try await outbound.write(Self.frame(.text, ByteBuffer()))
     }
+
+    /// Has the websocket end `limit` after the daemon has last answered; for one that is always read.
+    public func noticeLoss(within limit: Duration) async { await channel.noticeLoss(within: limit) }
 
     /// Says goodbye, if the daemon still listens.
     func close() async {
@@ -161,7 +166,7 @@ extension Transport {
         }.get()
         return try await frames.executeThenClose { [endpoint] inbound, outbound in
             let socket = WebSocket(
-                inbound: inbound, outbound: outbound, loop: frames.channel.eventLoop, peer: endpoint)
+                inbound: inbound, outbound: outbound, channel: frames.channel, peer: endpoint)
             let result = try await body(socket)
             await socket.close()
             return result

@@ -210,6 +210,9 @@ private struct Relay: Sendable {
             try await target.webSocket(
                 "/1.0/operations/\(coming)/websocket", query: [(name: "secret", value: targetSecret)]
             ) { other in
+                if isControl {
+                    for socket in [one, other] { await socket.noticeLoss(within: .seconds(10)) }
+                }
                 await withTaskGroup(of: Void.self) { group in
                     group.addTask { await pass(from: one, to: other) }
                     group.addTask { await pass(from: other, to: one) }

@@ -107,6 +107,7 @@ private final class DialledSocket: MessageSocket {
     func receive() async throws -> ClientMessage? { await mailbox.take() }
     func send(_ bytes: [UInt8]) async throws { try await socket.send(bytes) }
     func sendEnd() async throws { try await socket.sendEndOfStream() }
+    func noticeLoss(within limit: Duration) async { await socket.noticeLoss(within: limit) }
 
     private func read(wholeMessages: Bool) async {
         var messages = socket.messages.makeAsyncIterator()

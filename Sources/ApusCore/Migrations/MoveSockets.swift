@@ -12,6 +12,9 @@ final class MoveSockets: Sendable {
     /// How long the other side may take to connect one that is needed.
     static let patience: Duration = .seconds(30)
 
+    /// How long a move goes on that hears nothing from the other host: a container may be standing still all that time.
+    static let silence: Duration = .seconds(10)
+
     private let sockets = Mutex<[Name: any MessageSocket]>([:])
     private let opened: [Name: Occurrence]
     private let over = Occurrence()
@@ -21,6 +24,8 @@ final class MoveSockets: Sendable {
     /// Hands a connected socket to the move; returns when that is over.
     func serve(_ name: String, _ socket: any MessageSocket) async {
         guard let name = Name(rawValue: name), let occurrence = opened[name] else { return }
+        // The control socket is always read, and everything ends with it.
+        if name == .control { await socket.noticeLoss(within: Self.silence) }
         sockets.withLock { $0[name] = socket }
         occurrence.happen()
         _ = await over.wait()

@@ -16,4 +16,6 @@ public protocol MessageSocket: Sendable {
     func send(_ bytes: [UInt8]) async throws
     /// Sends LXD's mark for the end of a stream.
     func sendEnd() async throws
+    /// Has the socket end `limit` after the other end has last answered; for one that is always read.
+    func noticeLoss(within limit: Duration) async
 }

@@ -1,3 +1,4 @@
+import ApusClient
 import ApusCore
 import Glibc
 import Logging
@@ -99,30 +100,32 @@ actor HTTPSListener: NetworkListener {
     private func bind(
         _ host: String, _ port: Int, _ context: NIOSSLContext, ahead: Bool = false
     ) async throws -> any Channel {
-        try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .serverChannelOption(.backlog, value: 1024)
-            // ip(7): an address that is not there, or not yet. It holds for IPv6 as well.
-            .serverChannelOption(Self.freeBind, value: ahead ? 1 : 0)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelInitializer { [trust, upgrade, gate, logger] channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let address = channel.remoteAddress?.ipAddress ?? "unknown"
-                    let connection = ClientConnection(channel, from: address, trust: trust)
-                    guard gate.admit(connection) else {
-                        logger.debug("too many connections", metadata: ["address": "\(address)"])
-                        return channel.close(promise: nil)
-                    }
-                    let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(HardEnd())
-                    try pipeline.addHandler(ServerTLS.handler(context))
-                    try pipeline.addHandler(HandshakeHandler(connection, gate))
-                    let value = try upgrade.pipeline(of: channel, connection, logger)
-                    Task { await upgrade.handle(value: value, logger: logger) }
+        try await PeerLoss.usual.reduce(ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)) {
+            $0.childChannelOption($1.option, value: $1.value)
+        }
+        .serverChannelOption(.backlog, value: 1024)
+        // ip(7): an address that is not there, or not yet. It holds for IPv6 as well.
+        .serverChannelOption(Self.freeBind, value: ahead ? 1 : 0)
+        .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+        .childChannelOption(.allowRemoteHalfClosure, value: true)
+        .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+        .childChannelInitializer { [trust, upgrade, gate, logger] channel in
+            channel.eventLoop.makeCompletedFuture {
+                let address = channel.remoteAddress?.ipAddress ?? "unknown"
+                let connection = ClientConnection(channel, from: address, trust: trust)
+                guard gate.admit(connection) else {
+                    logger.debug("too many connections", metadata: ["address": "\(address)"])
+                    return channel.close(promise: nil)
                 }
+                let pipeline = channel.pipeline.syncOperations
+                try pipeline.addHandler(HardEnd())
+                try pipeline.addHandler(ServerTLS.handler(context))
+                try pipeline.addHandler(HandshakeHandler(connection, gate))
+                let value = try upgrade.pipeline(of: channel, connection, logger)
+                Task { await upgrade.handle(value: value, logger: logger) }
             }
-            .bind(to: SocketAddress(ipAddress: host, port: port)).get()
+        }
+        .bind(to: SocketAddress(ipAddress: host, port: port)).get()
     }
 
     private static func refusal(_ address: ListenAddress, _ code: CInt) -> ServiceError {

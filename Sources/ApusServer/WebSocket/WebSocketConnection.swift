@@ -1,3 +1,4 @@
+import ApusClient
 import ApusCore
 import NIOCore
 import NIOWebSocket
@@ -17,7 +18,14 @@ final class WebSocketConnection: MessageSocket, Sendable {
     private let outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
     private let saidGoodbye = Mutex(false)
 
-    private init(_ outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>) { self.outbound = outbound }
+    private let channel: any NIOCore.Channel
+
+    private init(
+        _ outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>, of channel: any NIOCore.Channel
+    ) {
+        self.outbound = outbound
+        self.channel = channel
+    }
 
     /// Runs `body` with a connected socket, and closes it afterwards.
     static func run(_ channel: Channel, _ body: @escaping @Sendable (WebSocketConnection) async -> Void) async
@@ -30,7 +38,7 @@ final class WebSocketConnection: MessageSocket, Sendable {
         }
         defer { pings.cancel() }
         try? await channel.executeThenClose { inbound, outbound in
-            let connection = WebSocketConnection(outbound)
+            let connection = WebSocketConnection(outbound, of: channel.channel)
             await withTaskGroup(of: Void.self) { group in
                 // One task reads for as long as the connection is there: closing while the client still writes
                 // could take from it what it has not read yet.
@@ -58,6 +66,8 @@ final class WebSocketConnection: MessageSocket, Sendable {
     func sendEnd() async throws {
         try await outbound.write(WebSocketFrame(fin: true, opcode: .text, data: ByteBuffer()))
     }
+
+    func noticeLoss(within limit: Duration) async { await channel.noticeLoss(within: limit) }
 
     /// Sends a text message.
     func sendText(_ text: ByteBuffer) async throws {

@@ -35,10 +35,21 @@ struct HostPair {
     /// What a host calls the other one.
     func remote(of host: TestHost) -> String { host === one ? "one" : "two" }
 
-    private func acquaint(_ host: TestHost, with other: TestHost, as name: String) throws {
+    /// Has a host know the other one as a remote, by a token.
+    func acquaint(_ host: TestHost, with other: TestHost, as name: String) throws {
         let said = try other.apus("config", "trust", "add", "client-of-\(name)").text
         guard let token = said.split(separator: "\n").last else { throw Trouble("no token: \(said)") }
         try host.apus("remote", "add", name, String(token))
+    }
+
+    /// Waits until exactly one host has a container running, and nothing is under way on either.
+    /// - Returns: that host.
+    func settledHome(of name: String, _ when: String) throws -> TestHost {
+        try eventually("exactly one host to have \(name) (\(when))", limit: .seconds(60)) {
+            (try? home(of: name)) != nil
+                && all.allSatisfy { (try? $0.query("/1.0/operations").isEmptyOrEnded) == true }
+        }
+        return try home(of: name, when)
     }
 
     /// The host on which a container runs.
