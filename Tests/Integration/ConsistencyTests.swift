@@ -41,7 +41,7 @@ extension Integration {
                 try host.apus("snapshot", name, "s", "--stateful")
                 let files = "\(host.folder)/storage-pools"
                 let found = try must([
-                    "find", files, "-path", "*snapshots*/rootfs/var/lib/counter/*", "-type", "f",
+                    "find", files, "-path", "*snapshots/\(name)/*/rootfs/var/lib/counter/*", "-type", "f",
                 ]).text
                 let kept = try found.split(separator: "\n").map { path in
                     try Data(contentsOf: URL(filePath: String(path))).prefix(8).reversed().reduce(UInt64(0)) {
