@@ -8,6 +8,7 @@ struct StoreTests {
     private func filled() throws -> Store {
         let store = try Store(path: nil)
         try store.save(StoragePool(name: "default", driver: "dir"))
+        try store.save(StoragePool(name: "second", driver: "dir"))
         try store.save(Profile(name: "default"))
         try store.save(Profile(name: "other"))
         return store
@@ -56,6 +57,7 @@ struct StoreTests {
         record.idmap = nil
         record.generation = nil
         record.name = "c2"
+        record.pool = "second"
         try store.update(record)
         #expect(try store.containers() == [record])
         #expect(throws: ServiceError.self) { try store.insert(container("c2")) }

@@ -34,12 +34,7 @@ extension Store {
                 try Int.fetchOne(db, sql: "SELECT 1 FROM containers WHERE name = ?", arguments: [record.name])
                     == nil
             else { throw ServiceError.conflict("Instance \"\(record.name)\" already exists") }
-            guard
-                let pool = try Int64.fetchOne(
-                    db, sql: "SELECT id FROM pools WHERE name = ?", arguments: [record.pool])
-            else { throw ServiceError.notFound("Storage pool \"\(record.pool)\" not found") }
-            var values = try Self.columns(record)
-            values["pool_id"] = pool
+            let values = try Self.columns(db, record)
             let names = values.keys.sorted()
             try db.execute(
                 sql: """
@@ -56,7 +51,7 @@ extension Store {
     /// Writes everything about a container; its name and pool included.
     public func update(_ record: ContainerRecord) throws {
         try queue.write { db in
-            var values = try Self.columns(record)
+            var values = try Self.columns(db, record)
             let assignments = values.keys.sorted().map { "\($0) = :\($0)" }.joined(separator: ", ")
             values["id"] = record.id
             try db.execute(
@@ -94,10 +89,14 @@ extension Store {
         }
     }
 
-    private static func columns(_ record: ContainerRecord) throws -> [String: (any DatabaseValueConvertible)?]
-    {
-        [
-            "name": record.name, "uuid": record.uuid, "architecture": record.architecture,
+    private static func columns(
+        _ db: Database, _ record: ContainerRecord
+    ) throws -> [String: (any DatabaseValueConvertible)?] {
+        let pool = try Int64.fetchOne(
+            db, sql: "SELECT id FROM pools WHERE name = ?", arguments: [record.pool])
+        guard let pool else { throw ServiceError.notFound("Storage pool \"\(record.pool)\" not found") }
+        return [
+            "pool_id": pool, "name": record.name, "uuid": record.uuid, "architecture": record.architecture,
             "description": record.description, "ephemeral": record.ephemeral,
             "created_at": record.createdAt.description, "last_used_at": record.lastUsedAt.description,
             "base_image": record.baseImage, "config": try json(record.config),
