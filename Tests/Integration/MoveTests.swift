@@ -113,85 +113,73 @@ extension Integration {
 
         @Test(arguments: Victim.allCases)
         func killedInTheMiddle(victim: Victim) throws {
-            try HostPair.with("kill-\(victim)") { hosts in
-                let name = Integration.freshName()
-                try hosts.one.launch(.busybox, name)
-                let guest = try Guest.start(in: name, of: .busybox, on: hosts.one)
-                var last = try guest.verify()
-                var home = hosts.one
-                for round in 0..<Self.rounds {
-                    let target = hosts.other(home)
-                    let command = try home.begin("move", name, "\(hosts.remote(of: target)):")
-                    usleep(useconds_t(round * 90_000 + Int.random(in: 0..<90_000)))
-                    let killed = victim == .sink ? target : home
-                    if victim == .criu {
-                        for host in hosts.all { killCRIU(of: host) }
-                    } else {
-                        try killed.killDaemon()
-                    }
-                    let outcome = try command.wait(limit: .seconds(90))
-                    if victim != .criu { try killed.startDaemon() }
-                    let when = "\(victim), round \(round): \(outcome)"
-                    // The two daemons may have to ask each other first.
-                    home = try hosts.settledHome(of: name, when)
-                    last = try expectOneAndWhole(guest, last, at: home, of: hosts, when)
+            try interrupted("kill-\(victim)", rounds: Self.rounds, later: 90_000) {
+                hosts, source, target, _ in
+                guard victim != .criu else {
+                    for host in hosts.all { killCRIU(of: host) }
+                    return {}
                 }
-                // And it moves still.
-                try home.apus("move", name, "\(hosts.remote(of: hosts.other(home))):")
+                let killed = victim == .sink ? target : source
+                try killed.killDaemon()
+                return { try killed.startDaemon() }
             }
         }
 
         @Test func theNetworkIsCutInTheMiddle() throws {
-            try HostPair.with("cut") { hosts in
-                let name = Integration.freshName()
-                try hosts.one.launch(.busybox, name)
-                let guest = try Guest.start(in: name, of: .busybox, on: hosts.one)
-                var last = try guest.verify()
-                var home = hosts.one
-                for round in 0..<3 {
-                    let (source, target) = (home, hosts.other(home))
-                    let command = try source.begin("move", name, "\(hosts.remote(of: target)):")
-                    usleep(useconds_t(round * 150_000 + Int.random(in: 0..<150_000)))
-                    let cut = try NetworkCut(hosts.all)
-                    defer { cut.mend() }
-                    // Unless it was just being handed over, the source goes on by itself: silence is noticed.
-                    try? eventually("one of them to let it run", limit: .seconds(15)) {
-                        try hosts.home(of: name) === source
-                            && source.query("/1.0/operations")["running"].array.isEmpty
-                    }
-                    cut.mend()
-                    let outcome = try command.wait(limit: .seconds(90))
-                    let when = "round \(round): \(outcome)"
-                    home = try hosts.settledHome(of: name, when)
-                    last = try expectOneAndWhole(guest, last, at: home, of: hosts, when)
+            try interrupted("cut", rounds: 3, later: 150_000) { hosts, source, _, name in
+                let cut = try NetworkCut(hosts.all)
+                // Unless it was just being handed over, the source goes on by itself: silence is noticed.
+                try? eventually("the source to let it run", limit: .seconds(15)) {
+                    try hosts.home(of: name) === source
+                        && source.query("/1.0/operations")["running"].array.isEmpty
                 }
-                try home.apus("move", name, "\(hosts.remote(of: hosts.other(home))):")
+                cut.mend()
+                return {}
             }
         }
 
         @Test func trustEndsInTheMiddle() throws {
-            try HostPair.with("distrust") { hosts in
+            try interrupted("distrust", rounds: 3, later: 200_000) { hosts, source, target, _ in
+                let trusted = try target.query("/1.0/certificates?recursion=1").array
+                let fingerprint = try #require(trusted.first?["fingerprint"].string)
+                try target.apus("config", "trust", "remove", fingerprint)
+                return {
+                    let remote = hosts.remote(of: target)
+                    let refused = try source.apus("list", "\(remote):", expecting: 1)
+                    #expect(refused.complaint.contains("trust"), "\(refused)")
+                    try source.apus("remote", "remove", remote)
+                    try hosts.acquaint(source, with: target, as: remote)
+                }
+            }
+        }
+
+        /// Moves a container to and fro, and meddles with that, each time a little later. Whatever comes of the move, there
+        /// is one container afterwards, whole, and it can move again.
+        /// - Parameters:
+        ///   - later: by how much, in microseconds.
+        ///   - meddle: does so, given the source, the sink and the container's name; what it returns is done once the command
+        ///     has ended.
+        private func interrupted(
+            _ label: String, rounds: Int, later: Int,
+            by meddle: (HostPair, TestHost, TestHost, String) throws -> () throws -> Void
+        ) throws {
+            try HostPair.with(label) { hosts in
                 let name = Integration.freshName()
                 try hosts.one.launch(.busybox, name)
                 let guest = try Guest.start(in: name, of: .busybox, on: hosts.one)
                 var last = try guest.verify()
                 var home = hosts.one
-                for round in 0..<3 {
-                    let (source, target) = (home, hosts.other(home))
-                    let remote = hosts.remote(of: target)
-                    let trusted = try target.query("/1.0/certificates?recursion=1").array
-                    let fingerprint = try #require(trusted.first?["fingerprint"].string)
-                    let command = try source.begin("move", name, "\(remote):")
-                    usleep(useconds_t(round * 200_000 + Int.random(in: 0..<200_000)))
-                    try target.apus("config", "trust", "remove", fingerprint)
+                for round in 0..<rounds {
+                    let target = hosts.other(home)
+                    let command = try home.begin("move", name, "\(hosts.remote(of: target)):")
+                    usleep(useconds_t(round * later + Int.random(in: 0..<later)))
+                    let mend = try meddle(hosts, home, target, name)
                     let outcome = try command.wait(limit: .seconds(90))
-                    let when = "round \(round): \(outcome)"
+                    try mend()
+                    let when = "\(label), round \(round): \(outcome)"
+                    // The two daemons may have to ask each other first.
                     home = try hosts.settledHome(of: name, when)
                     last = try expectOneAndWhole(guest, last, at: home, of: hosts, when)
-                    let refused = try source.apus("list", "\(remote):", expecting: 1)
-                    #expect(refused.complaint.contains("trust"), "\(refused)")
-                    try source.apus("remote", "remove", remote)
-                    try hosts.acquaint(source, with: target, as: remote)
                 }
                 try home.apus("move", name, "\(hosts.remote(of: hosts.other(home))):")
             }

@@ -29,6 +29,8 @@ final class NetworkCut {
         }
     }
 
+    deinit { mend() }
+
     /// Puts the cable back. May be called again.
     func mend() {
         guard !isMended else { return }
