@@ -167,7 +167,8 @@ extension Integration {
                 try host.stopDaemon()
                 let absent = "203.0.113.9:\(port.port)"
                 try host.changeDatabase(
-                    "UPDATE server_config SET value = '\(absent)' WHERE key = 'core.https_address'")
+                    "UPDATE server_config SET value = replace(value, '\(port.address)', '\(absent)') WHERE key = 'config'"
+                )
                 try host.startDaemon()
                 #expect(try host.apus("config", "get", "core.https_address").text == absent)
                 try must(["ip", "address", "add", "203.0.113.9/32", "dev", "lo"])
