@@ -39,9 +39,10 @@ extension Integration {
                     "/var/lib/counter")
                 try eventually("the counter to count") { try count(host, name).code == 0 }
                 try host.apus("snapshot", name, "s", "--stateful")
-                let files = "\(host.folder)/storage-pools"
+                // Not elsewhere: what earlier containers had may be on its way out.
+                let files = "\(host.folder)/storage-pools/default/snapshots/\(name)"
                 let found = try must([
-                    "find", files, "-path", "*snapshots/\(name)/*/rootfs/var/lib/counter/*", "-type", "f",
+                    "find", files, "-path", "*/rootfs/var/lib/counter/*", "-type", "f",
                 ]).text
                 let kept = try found.split(separator: "\n").map { path in
                     try Data(contentsOf: URL(filePath: String(path))).prefix(8).reversed().reduce(UInt64(0)) {
