@@ -58,7 +58,7 @@ public struct Operation: Codable, Sendable, Equatable {
     }
 }
 
-/// What an operation says about its progress, as `metadata.apus_progress` (and, as text, under LXD's own key).
+/// What an operation says about its progress, as `metadata.apus_work` (and, as text, as `metadata.work_progress`).
 public struct OperationProgress: Codable, Sendable, Equatable {
     /// What is being done now, for people.
     @Defaulted public var stage: String
@@ -74,6 +74,9 @@ public struct OperationProgress: Codable, Sendable, Equatable {
         case bytesDone = "bytes_done"
         case bytesTotal = "bytes_total"
     }
+
+    /// In one line: "Copying files: 40%".
+    public var text: String { percent.map { "\(stage): \($0)%" } ?? stage }
 
     /// A stage.
     public init(stage: String, percent: Int? = nil) {

@@ -95,7 +95,7 @@ extension ApusAPI.Operation {
 extension OperationProgress {
     /// The progress in an operation's metadata; nil if there is none.
     public init?(metadata: JSONValue) {
-        guard let value = metadata["apus_progress"], let stage = value["stage"]?.stringValue else {
+        guard let value = metadata["apus_work"], let stage = value["stage"]?.stringValue else {
             return nil
         }
         self.init(stage: stage, percent: value["percent"]?.intValue.flatMap { Int(exactly: $0) })

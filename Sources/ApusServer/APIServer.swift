@@ -31,7 +31,8 @@ public struct APIServer: Sendable {
             + OperationRoutes(daemon: daemon).routes + EventRoutes(daemon: daemon).routes
             + ProfileRoutes(daemon: daemon).routes + PoolRoutes(daemon: daemon).routes
             + VolumeRoutes(daemon: daemon).routes + NetworkRoutes(daemon: daemon).routes
-            + TrustRoutes(daemon: daemon).routes
+            + TrustRoutes(daemon: daemon).routes + MetadataRoutes(daemon: daemon).routes
+            + ProjectRoutes(daemon: daemon).routes
     }
 
     /// All routes ("GET /1.0") with who may use them: "anyone", "trusted" or "local".

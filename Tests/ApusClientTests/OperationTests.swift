@@ -57,14 +57,14 @@ struct OperationTests {
                     return .sync(#"{"id":"op1","status_code":200}"#)
                 }
                 return .sync(
-                    #"{"id":"op1","status_code":103,"metadata":{"apus_progress":{"stage":"building","percent":10}}}"#
+                    #"{"id":"op1","status_code":103,"metadata":{"apus_work":{"stage":"building","percent":10}}}"#
                 )
             },
             socket: { _, frames, writer in
                 for (id, percent) in [("other", 99), ("op1", 50)] {
                     try await writer.text(
                         #"{"type":"operation","timestamp":"","metadata":{"id":"\#(id)","metadata":"#
-                            + #"{"apus_progress":{"stage":"building","percent":\#(percent)}}}}"#)
+                            + #"{"apus_work":{"stage":"building","percent":\#(percent)}}}}"#)
                 }
                 for try await _ in frames {}
             })

@@ -3,6 +3,10 @@ import Storage
 
 /// What the work of an operation can tell about itself.
 public struct OperationHandle: Sendable {
+    /// What tells of progress in an operation's metadata, until its end. LXD's client takes every key that ends with
+    /// "_progress" for text to show, and panics where it is none.
+    static let progressKeys = ["apus_work", "work_progress"]
+
     /// The operation's UUID.
     public let id: String
     private let service: OperationService
@@ -23,7 +27,11 @@ public struct OperationHandle: Sendable {
         if let percent = progress.percent { value["percent"] = .int(Int64(percent)) }
         if let done = progress.bytesDone { value["bytes_done"] = .int(done) }
         if let total = progress.bytesTotal { value["bytes_total"] = .int(total) }
-        service.merge(id, ["apus_progress": .object(value)], transient: true)
+        service.merge(
+            id,
+            Dictionary(
+                uniqueKeysWithValues: zip(Self.progressKeys, [.object(value), .string(progress.text)])),
+            transient: true)
     }
 
     /// Says how far a transfer of files is.

@@ -201,7 +201,7 @@ public final class OperationService: Sendable {
         let ended: (Operation, [CheckedContinuation<Void, Never>])? = state.withLock { state in
             guard var entry = state.entries[id] else { return nil }
             var metadata = entry.operation.metadata?.objectValue ?? [:]
-            metadata["apus_progress"] = nil
+            for key in OperationHandle.progressKeys { metadata[key] = nil }
             metadata.merge(members) { _, new in new }
             entry.operation.metadata = metadata.isEmpty ? nil : .object(metadata)
             entry.operation.err = error

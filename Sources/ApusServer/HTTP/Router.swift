@@ -60,6 +60,9 @@ package struct Router: Sendable {
                 ? .notFound("not found") : ServiceError(.notImplemented, "not implemented")
         }
         guard requester.access >= route.access else { throw .notAuthorized }
+        if let project = query["project"], !["", ProjectRoutes.name].contains(project) {
+            throw .notFound("Project not found: \"\(project)\"; there is \"\(ProjectRoutes.name)\" alone")
+        }
         return (route, RequestTarget(parameters: parameters, query: query, collection: collection))
     }
 

@@ -17,7 +17,7 @@ struct ImageRoutes {
                 "All images, to strangers the public ones; with `apus_server` those that an image server offers",
                 access: .anyone
             ) { request in
-                let list = try await list(request)
+                let list = try request.filtered(try await list(request))
                 guard request.recursion == 0 else { return try Reply.sync(list) }
                 return try Reply.sync(list.map { "/1.0/images/\($0.fingerprint)" })
             },

@@ -76,9 +76,15 @@ struct InstanceRoutes {
 
     private func list(_ request: APIRequest) async throws -> HTTPReply {
         switch request.recursion {
-        case 0: try Reply.sync(await containers.names().map { "/1.0/\(request.collection)/\($0)" })
-        case 1: try Reply.list(await containers.list(full: false))
-        default: try Reply.list(await containers.list(full: true))
+        case 0 where (request.query["filter"] ?? "").isEmpty:
+            try Reply.sync(await containers.names().map { "/1.0/\(request.collection)/\($0)" })
+        case 0:
+            try Reply.sync(
+                try request.filtered(await containers.list(full: false)).map {
+                    "/1.0/\(request.collection)/\($0.name)"
+                })
+        case 1: try Reply.list(try request.filtered(await containers.list(full: false)))
+        default: try Reply.list(try request.filtered(await containers.list(full: true)))
         }
     }
 }
