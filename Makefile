@@ -20,7 +20,7 @@ PRODUCTS := $(PROGRAMS) apus-bench
 # Swift Testing alone, one test after the other: the tests share one kernel, two cores and one daemon.
 TEST := scripts/run-tests $(CONFIGURATION) --skip-build --disable-xctest --no-parallel
 
-.PHONY: help setup build test-build demo test unit integration bench fmt check doc install uninstall clean
+.PHONY: help setup build test-setup test-build demo test unit integration bench fmt check doc install uninstall clean
 
 help: ## List these verbs.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,10 @@ build: setup ## Build apus, apusd and apus-runtime into bin/.
 	@scripts/swift-build $(CONFIGURATION) -- $(PRODUCTS)
 	@scripts/place-programs $(BUILD)/release $(PRODUCTS)
 
-test-build: setup
+test-setup:
+	@scripts/setup --tests
+
+test-build: test-setup
 	@scripts/swift-build $(CONFIGURATION) -- $(PRODUCTS) apusPackageTests
 	@scripts/place-programs $(BUILD)/release $(PRODUCTS)
 

@@ -68,8 +68,6 @@ public struct InstanceSnapshotsPost: Codable, Sendable, Equatable {
 public struct InstanceSnapshotPost: Codable, Sendable, Equatable {
     /// The new name.
     @Defaulted public var name: String
-    /// Whether this is the source's end of a migration.
-    @Defaulted public var migration: Bool
 
     /// A rename.
     public init(name: String) { self.name = name }

@@ -70,6 +70,13 @@ extension Client {
         try await begin(.POST, Self.path(name), post)
     }
 
+    /// Begins the source's end of a copy of a snapshot to another host.
+    public func migrateSnapshot(
+        _ snapshot: String, of name: String, _ post: InstancePost
+    ) async throws -> ApusAPI.Operation {
+        try await begin(.POST, Self.path(name, "/snapshots/\(snapshot.percentEncoded)"), post)
+    }
+
     /// Asks who owns a container that was on its way to the daemon.
     public func verdict(of move: String, _ post: MoveVerdictPost) async throws -> MoveVerdictReply {
         try Self.metadata(

@@ -105,15 +105,12 @@ package struct Copy: AsyncParsableCommand {
 
     /// A copy on another host.
     private func copyAcross(_ from: ResourceName, _ to: ResourceName) async throws {
-        guard !from.name.contains("/") else {
-            throw Failure(
-                "a snapshot goes to another host as a container: make one of it here with \"apus copy\", and copy that"
-            )
-        }
-        let newName = to.name.isEmpty ? from.name : to.name
+        let original = try SnapshotName(source)
+        let newName = to.name.isEmpty ? original.container : to.name
         var relocation = Relocation(
             source: try global.session(on: from.remote), target: try global.session(on: to.remote),
-            name: try ContainerName(source).name, newName: newName, live: false, deletes: false)
+            name: original.container, newName: newName, live: false, deletes: false)
+        relocation.snapshot = original.snapshot
         relocation.mode = mode
         relocation.withoutSnapshots = containerOnly || instanceOnly
         relocation.adjust = { [self] in adjust(&$0) }

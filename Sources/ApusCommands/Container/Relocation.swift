@@ -29,6 +29,8 @@ package struct Relocation: Sendable {
     package var target: Session
     /// Its name there.
     package var name: String
+    /// The snapshot that goes in its place, to be a container there.
+    package var snapshot: String?
     /// What it is to be called.
     package var newName: String
     /// Whether its processes go, too.
@@ -83,6 +85,11 @@ package struct Relocation: Sendable {
         return post
     }
 
+    private func begin(_ departure: InstancePost) async throws -> ApusAPI.Operation {
+        guard let snapshot else { return try await source.client.migrateInstance(name, departure) }
+        return try await source.client.migrateSnapshot(snapshot, of: name, departure)
+    }
+
     private var departure: InstancePost {
         var post = InstancePost(name: "")
         post.migration = true
@@ -98,7 +105,7 @@ package struct Relocation: Sendable {
 
     private func pull(_ post: InstancesPost) async throws -> JSONValue? {
         let address = try await Self.address(of: source)
-        let leaving = try await source.client.migrateInstance(name, departure)
+        let leaving = try await begin(departure)
         var post = post
         post.source.pull(
             from: "\(address.url)/1.0/operations/\(leaving.id)", certificate: address.certificate,
@@ -149,7 +156,7 @@ package struct Relocation: Sendable {
         -> ApusAPI.Operation
     {
         do {
-            return try await source.client.migrateInstance(name, departure)
+            return try await begin(departure)
         } catch {
             try? await target.client.cancelOperation(coming.id)
             throw error

@@ -17,6 +17,30 @@ extension ContainerService {
                 "\"\(post.apusMemory)\" is not a way to move memory; use \"auto\" or \"stop-copy\""
             )
         }
+        return try send(name, post, live: live) { sockets, handle in
+            if live {
+                let plan = try await self.sourcePlan(name, post)
+                return try await SourceMove(self, plan, sockets, handle).run()
+            }
+            return try await StatelessSource(self, name, post, sockets, handle).run()
+        }
+    }
+
+    /// Begins the source's end of a copy of a snapshot, which is to be a container of its own on another host.
+    public func migrateSnapshot(
+        _ name: String, _ snapshot: String, _ post: InstancePost
+    ) throws -> ApusAPI.Operation {
+        _ = try record(name, snapshot)
+        return try send(name, post, live: false) { sockets, handle in
+            try await StatelessSource(self, name, post, sockets, handle, snapshot: snapshot).run()
+        }
+    }
+
+    /// Begins an operation that talks with the sink, whichever of the two connects.
+    private func send(
+        _ name: String, _ post: InstancePost, live: Bool,
+        _ work: @escaping @Sendable (MoveSockets, OperationHandle) async throws -> [String: JSONValue]
+    ) throws -> ApusAPI.Operation {
         let sockets = MoveSockets()
         let dialer = try post.target.map {
             try MoveDialer(operation: $0.operation, certificate: $0.certificate)
@@ -34,11 +58,7 @@ extension ContainerService {
                 sockets.close()
                 dialing?.cancel()
             }
-            if live {
-                let plan = try await self.sourcePlan(name, post)
-                return try await SourceMove(self, plan, sockets, handle).run()
-            }
-            return try await StatelessSource(self, name, post, sockets, handle).run()
+            return try await work(sockets, handle)
         }
     }
 

@@ -10,6 +10,8 @@ import SwiftProtobuf
 struct StatelessSource: Sendable {
     let containers: ContainerService
     let name: String
+    /// The snapshot that is sent in the container's place.
+    let snapshot: String?
     let post: InstancePost
     let sockets: MoveSockets
     let handle: OperationHandle
@@ -17,8 +19,9 @@ struct StatelessSource: Sendable {
 
     init(
         _ containers: ContainerService, _ name: String, _ post: InstancePost, _ sockets: MoveSockets,
-        _ handle: OperationHandle
+        _ handle: OperationHandle, snapshot: String? = nil
     ) {
+        self.snapshot = snapshot
         self.containers = containers
         self.name = name
         self.post = post
@@ -45,7 +48,7 @@ struct StatelessSource: Sendable {
     }
 
     private func send(_ control: ControlChannel) async throws {
-        let parcel = try await containers.parcel(name, post)
+        let parcel = try await containers.parcel(name, snapshot, post)
         try await control.send(ControlMessages.encode(parcel.header))
         let reply = try await firstReply(control)
         let choice = try choice(reply, parcel.offer)
@@ -58,7 +61,7 @@ struct StatelessSource: Sendable {
         }
         handle.progress("Sending files")
         let sender = try await parcel.driver.sender(
-            VolumeSource(container: name, parcel.live),
+            parcel.source,
             TransferOptions(choice, progress: handle.transferProgress("Sending files")))
         try await sender.ending {
             try await pass(.first, of: sender, over: fs)
@@ -120,6 +123,8 @@ struct Parcel: Sendable {
     var header: MigrationHeader
     var offer: TransferOffer
     var driver: any StorageDriver
+    /// Its files.
+    var source: VolumeSource
     var snapshots: [String]
     /// The container, if it runs (and is not frozen by a user).
     var live: LiveContainer?
@@ -127,13 +132,15 @@ struct Parcel: Sendable {
 
 extension ContainerService {
     /// Puts together what is sent of a container.
-    func parcel(_ name: String, _ post: InstancePost) async throws -> Parcel {
+    /// - Parameter snapshot: the one that is sent in the container's place.
+    func parcel(_ name: String, _ snapshot: String?, _ post: InstancePost) async throws -> Parcel {
         let entry = try entry(name)
-        let snapshots = post.containerOnly || post.instanceOnly ? [] : entry.snapshots
+        let leavesOut = post.containerOnly || post.instanceOnly || snapshot != nil
+        let snapshots = leavesOut ? [] : entry.snapshots
         let driver = try pools.driver(entry.record.pool)
-        let offer = TransferNegotiation.offer(
-            try await driver.transferAbility(of: .container(name), shared: false))
-        let live = entry.record.frozen ? nil : entry.live
+        let volume = snapshot.map { Volume.snapshot(container: name, name: $0) } ?? .container(name)
+        let offer = TransferNegotiation.offer(try await driver.transferAbility(of: volume, shared: false))
+        let live = entry.record.frozen || snapshot != nil ? nil : entry.live
         var header = MigrationHeader()
         header.fs = .rsync
         if live != nil { header.criu = .none }
@@ -149,8 +156,9 @@ extension ContainerService {
             $0.instance = try APIJSON.encode(entry.instance(expanded(entry.record)))
             $0.transfer = try JSONEncoder().encode(offer)
         }
+        let source = snapshot == nil ? VolumeSource(container: name, live) : VolumeSource(volume)
         return Parcel(
-            header: header, offer: offer, driver: driver,
+            header: header, offer: offer, driver: driver, source: source,
             snapshots: snapshots.map(\.name), live: live)
     }
 }

@@ -28,10 +28,15 @@ struct SnapshotRoutes {
                 try Reply.sync(
                     try await containers.snapshot(try request.path("name"), try request.path("snapshot")))
             },
-            Route(.post, "/1.0/instances/{name}/snapshots/{snapshot}", "Rename a snapshot") { request in
-                let post = try await request.json(InstanceSnapshotPost.self)
+            Route(
+                .post, "/1.0/instances/{name}/snapshots/{snapshot}",
+                "Rename a snapshot, or send it to another host"
+            ) { request in
+                let post = try await request.json(InstancePost.self)
                 guard !post.migration else {
-                    throw ServiceError(.notImplemented, "Snapshots cannot be moved to other hosts yet")
+                    return try Reply.operation(
+                        try await containers.migrateSnapshot(
+                            try request.path("name"), try request.path("snapshot"), post))
                 }
                 return try Reply.operation(
                     try await containers.renameSnapshot(
