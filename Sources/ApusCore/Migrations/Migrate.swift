@@ -43,7 +43,7 @@ extension ContainerService {
     ) throws -> ApusAPI.Operation {
         let sockets = MoveSockets()
         let dialer = try post.target.map {
-            try MoveDialer(operation: $0.operation, certificate: $0.certificate)
+            try MoveDialer(operation: $0.operation, certificate: $0.certificate, secrets: $0.secrets)
         }
         let names = MoveSockets.Name.allCases.map(\.rawValue).filter { live || $0 != "criu" }
         let offered =
@@ -53,7 +53,7 @@ extension ContainerService {
             on: name, live ? "moving" : "being copied to another host", "Migrating instance",
             sockets: offered, mayCancel: true
         ) { handle in
-            let dialing = dialer?.connect(post.target?.secrets ?? [:], to: sockets)
+            let dialing = dialer?.connect(to: sockets)
             defer {
                 sockets.close()
                 dialing?.cancel()
@@ -78,7 +78,8 @@ extension ContainerService {
         let offered: SocketSet?
         switch source.mode {
         case "pull", "":
-            dialer = try MoveDialer(operation: source.operation, certificate: source.certificate)
+            dialer = try MoveDialer(
+                operation: source.operation, certificate: source.certificate, secrets: source.secrets)
             offered = nil
         case "push":
             dialer = nil
@@ -96,7 +97,7 @@ extension ContainerService {
         return try context.operate(
             on: planned.name, "receiving", "Creating instance", sockets: offered, mayCancel: true
         ) { handle in
-            let dialing = dialer?.connect(source.secrets, to: sockets)
+            let dialing = dialer?.connect(to: sockets)
             defer {
                 sockets.close()
                 dialing?.cancel()

@@ -10,13 +10,21 @@ import NIOCore
 struct MoveDialer: Sendable {
     private let client: Client
     private let path: String
+    private let secrets: [String: String]
 
     /// The way to an operation.
     /// - Parameters:
     ///   - operation: its URL, `https://host:port/1.0/operations/<uuid>`.
     ///   - certificate: the one that the host may show, PEM; empty for one that authorities vouch for.
-    /// - Throws: `ServiceError` if that is no such URL.
-    init(operation: String, certificate: String) throws {
+    ///   - secrets: of its websockets, by their names.
+    /// - Throws: `ServiceError` if that is no such URL, or a secret is missing without which nothing goes.
+    init(operation: String, certificate: String, secrets: [String: String]) throws {
+        for name in [MoveSockets.Name.control, .fs] where (secrets[name.rawValue] ?? "").isEmpty {
+            throw ServiceError.badRequest(
+                "\"secrets\" lacks that of the websocket \"\(name.rawValue)\", which the other host's operation has in its metadata"
+            )
+        }
+        self.secrets = secrets
         guard operation.hasPrefix("https://"), let start = operation.range(of: "/1.0/operations/") else {
             throw ServiceError.badRequest(
                 "\"\(operation)\" is not the URL of an operation (https://host:port/1.0/operations/…)")
@@ -35,7 +43,7 @@ struct MoveDialer: Sendable {
     }
 
     /// Opens the sockets one after the other, in LXD's order, and hands them to the move. The task ends with it.
-    func connect(_ secrets: [String: String], to sockets: MoveSockets) -> Task<Void, any Error> {
+    func connect(to sockets: MoveSockets) -> Task<Void, any Error> {
         let names = MoveSockets.Name.allCases.filter { secrets[$0.rawValue] != nil }
         return Task {
             try await withThrowingTaskGroup(of: Void.self) { group in
