@@ -5,7 +5,7 @@ import Foundation
 /// The filter of a list, in LXD's language (its doc/rest-api.md, "Filtering"): `name eq c1 and not config.user.x ne "a b"`.
 /// Clauses are joined from left to right. A value is a regular expression for the whole of what it is compared with, or,
 /// if it is none, that text.
-struct ListFilter: Sendable {
+package struct ListFilter: Sendable {
     private enum Join { case and, or }
 
     private struct Clause: Sendable {
@@ -20,7 +20,7 @@ struct ListFilter: Sendable {
 
     /// A filter of a request; nil where it has none.
     /// - Throws: what is wrong with it, as a bad request.
-    init?(_ text: String?) throws(ServiceError) {
+    package init?(_ text: String?) throws(ServiceError) {
         guard let text, !text.allSatisfy(\.isWhitespace) else { return nil }
         var words = try Self.words(text)[...]
         var clauses: [Clause] = []
@@ -53,7 +53,7 @@ struct ListFilter: Sendable {
     }
 
     /// Whether an object is one of those that are wanted.
-    func matches(_ object: some Encodable) throws -> Bool {
+    package func matches(_ object: some Encodable) throws -> Bool {
         let value = try APIJSON.decode(JSONValue.self, from: try APIJSON.encode(object))
         return clauses.reduce(true) { result, clause in
             let isEqual = Self.isEqual(Self.find(clause.field[...], in: value), clause.value)
