@@ -38,7 +38,7 @@ extension Integration {
                 try lxc("snapshot", name, "files")
                 try lxc("snapshot", name, "all", "--stateful")
                 #expect(try lxc("info", name).text.contains("| all"))
-                try lxc("restore", name, "all")
+                try lxc("restore", name, "all", "--stateful")
                 #expect(try guest.verify("after a restore").id == first.id)
                 // It once took what the daemon tells of progress for text, and panicked.
                 try lxc("stop", name, "--stateful")
@@ -94,7 +94,7 @@ extension Integration {
                 try lxc("config", "unset", name, "user.note")
                 let unknown = try lxc("config", "set", name, "no.such.key=1", expecting: 1)
                 #expect(unknown.complaint.contains("no.such.key"), "\(unknown)")
-                try lxc("config", "device", "add", name, "d", "disk", "source=/var/tmp", "path=/mnt")
+                try lxc("config", "device", "add", name, "d", "disk", "source=/usr/share", "path=/mnt")
                 #expect(try lxc("config", "device", "get", name, "d", "path").text == "/mnt")
                 try lxc("config", "device", "remove", name, "d")
                 try lxc("profile", "create", profile)
