@@ -18,7 +18,10 @@ struct Bench: ParsableCommand {
     @Option(help: "How many containers are \"many\".")
     var many = 50
 
-    @Option(help: "Only what has this word in its name: launch, network …")
+    @Option(help: "How often a container is moved.")
+    var moves = 10
+
+    @Option(help: "Only what has this word in its name: launch, network, move …")
     var only: String?
 
     @Option(help: "Append the table to this file.")
@@ -33,7 +36,10 @@ struct Bench: ParsableCommand {
         defer { host.tearDown() }
         let image = try prepareImage(host)
         let quiet = awaitQuiet()
-        let figures = Cases(host: host, image: image, guest: guest, rounds: rounds, many: many).all(only)
+        let between = MoveCases(programs: whole, guest: guest, imageFile: builtImage, rounds: moves)
+        let figures = Cases(
+            host: host, image: image, guest: guest, rounds: rounds, many: many, moves: between
+        ).all(only)
         let method =
             "Each round began when all that was written before had reached the disk (sync). \(quiet); "
             + "\(Self.percent(Kernel.load(seconds: 5))) after the end."
@@ -50,16 +56,19 @@ struct Bench: ParsableCommand {
         }
     }
 
-    /// Debian 12, from what the tests built on this machine if they did.
+    /// Debian 12 as the tests have built it on this machine, if they have.
+    private var builtImage: String? {
+        let file = (Environment.value("APUS_TEST_CACHE") ?? "/var/cache/apus-test") + "/test-debian-12.tar"
+        return FileManager.default.fileExists(atPath: file) ? file : nil
+    }
+
     private func prepareImage(_ host: BenchHost) throws -> String {
-        let cache = Environment.value("APUS_TEST_CACHE") ?? "/var/cache/apus-test"
-        let built = cache + "/test-debian-12.tar"
-        if FileManager.default.fileExists(atPath: built) {
-            Output.progress("importing \(built)")
-            try host.apus("image", "import", built, "--alias", "debian-12")
+        if let builtImage {
+            Output.progress("importing \(builtImage)")
+            try host.apus("image", "import", builtImage, "--alias", "debian-12")
         }
         Output.progress("preparing the images")
-        let image = FileManager.default.fileExists(atPath: built) ? "debian-12" : "debian:12"
+        let image = builtImage == nil ? "debian:12" : "debian-12"
         for name in [image, "debian:busybox"] {
             try host.apus("init", name, "first")
             try host.apus("delete", "first", "--force")

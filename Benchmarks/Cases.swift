@@ -9,6 +9,7 @@ struct Cases {
     let guest: String
     let rounds: Int
     let many: Int
+    let moves: MoveCases
 
     /// The image of the many small containers.
     private let small = "debian:busybox"
@@ -23,6 +24,7 @@ struct Cases {
             ("stop and start with 512 MiB", stopAndStartLarge), ("many containers", manyContainers),
             ("btrfs", btrfs), ("images", images),
             ("network", { try NetworkCases(host, image, small, guest, rounds, many).all() }),
+            ("move", moves.all),
         ] as [(String, () throws -> [Figure])] where word.map(name.contains) ?? true {
             Output.progress(name)
             do {

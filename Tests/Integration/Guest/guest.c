@@ -11,6 +11,9 @@
  *   guest hold memfd|trace|mapped   be a process that CRIU cannot save, or not bring back
  *   guest fill MIB          touch that much memory and wait
  *   guest gaps FILE         tick each millisecond; at SIGTERM, write the longest pauses, in µs, into FILE
+ *   guest answer PORT       send back what comes over TCP
+ *   guest client IP PORT    ask the one above each 5 ms over one connection, and say "connected"; at the end of standard
+ *                           input, print how many answers came and the longest time between two, in µs
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,7 +27,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -546,6 +551,69 @@ static int gaps(const char *path) {
     return 0;
 }
 
+/* ---- one connection, asked again and again ---- */
+
+static struct sockaddr_in at(const char *ip, const char *port) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(port))};
+    if (inet_pton(AF_INET, ip, &address.sin_addr) != 1) die(ip);
+    return address;
+}
+
+static void speak_at_once(int fd) {
+    int yes = 1;
+    check(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes), "TCP_NODELAY");
+}
+
+static void *answer_one(void *argument) {
+    int fd = (int)(intptr_t)argument;
+    char buffer[4096];
+    speak_at_once(fd);
+    for (ssize_t got; (got = read(fd, buffer, sizeof buffer)) > 0;)
+        if (write(fd, buffer, got) != got) break;
+    close(fd);
+    return NULL;
+}
+
+static int answer(const char *port) {
+    struct sockaddr_in address = at("0.0.0.0", port);
+    int yes = 1, fd = check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+    check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), "SO_REUSEADDR");
+    check(bind(fd, (struct sockaddr *)&address, sizeof address), "bind");
+    check(listen(fd, 8), "listen");
+    signal(SIGPIPE, SIG_IGN);
+    for (;;) {
+        pthread_t thread;
+        int connection = accept(fd, NULL, NULL);
+        if (connection < 0) continue;
+        if (pthread_create(&thread, NULL, answer_one, (void *)(intptr_t)connection)) die("pthread_create");
+        pthread_detach(thread);
+    }
+}
+
+static int client(const char *ip, const char *port) {
+    struct sockaddr_in address = at(ip, port);
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+    int fd = check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+    uint64_t answers = 0, longest = 0, last = 0;
+    check(connect(fd, (struct sockaddr *)&address, sizeof address), "connect");
+    speak_at_once(fd);
+    printf("connected\n");
+    fflush(stdout);
+    for (;;) {
+        uint64_t sent = now_us(CLOCK_MONOTONIC), back, now;
+        if (write(fd, &answers, sizeof answers) != sizeof answers) die("send");
+        if (recv(fd, &back, sizeof back, MSG_WAITALL) != sizeof back) die("receive");
+        if (back != answers) die("another answer than the one that was due");
+        now = now_us(CLOCK_MONOTONIC);
+        if (answers++ && now - last > longest) longest = now - last;
+        last = now;
+        if (poll(&input, 1, 0) > 0 && (input.revents & POLLHUP || getchar() == EOF)) break;
+        if (now < sent + 5000) usleep(sent + 5000 - now);
+    }
+    printf("%" PRIu64 " %" PRIu64 "\n", answers, longest);
+    return 0;
+}
+
 int main(int count, char **words) {
     const char *verb = count > 1 ? words[1] : "", *argument = count > 2 ? words[2] : "";
     if (!strcmp(verb, "run")) run(argument);
@@ -553,6 +621,8 @@ int main(int count, char **words) {
     if (!strcmp(verb, "ask")) return ask(argument, count > 3 ? words[3] : "verify");
     if (!strcmp(verb, "hold")) hold(argument, words);
     if (!strcmp(verb, "gaps")) return gaps(argument);
+    if (!strcmp(verb, "answer")) return answer(argument);
+    if (!strcmp(verb, "client") && count > 3) return client(argument, words[3]);
     if (!strcmp(verb, "pid1")) {
         uint64_t before = cpu_of_pid1();
         poll(NULL, 0, 1000);
@@ -566,6 +636,8 @@ int main(int count, char **words) {
         for (size_t page = 0; page < size / PAGE; page++) write_page(page, 0);
         for (;;) pause();
     }
-    fputs("usage: guest run|counter DIR | ask DIR WORD | hold WHAT | pid1 | fill MIB | gaps FILE\n", stderr);
+    fputs("usage: guest run|counter DIR | ask DIR WORD | hold WHAT | pid1 | fill MIB | gaps FILE | answer PORT |\n"
+          "       client IP PORT\n",
+          stderr);
     return 2;
 }
