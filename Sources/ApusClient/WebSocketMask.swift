@@ -1,4 +1,3 @@
-package import NIOCore
 package import NIOWebSocket
 
 /// The mask that clients put on what they send (RFC 6455, section 5.3), a machine word at a time.
@@ -21,7 +20,7 @@ package struct WebSocketMask: Sendable, Equatable {
     }
 
     /// Puts the mask on bytes, or takes it off, on their way from one place to another (or to the same).
-    func apply(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
+    package func apply(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
         guard let from = source.baseAddress else { return }
         let (count, word) = (source.count, UInt64(littleEndian: self.word))
         var offset = 0
@@ -37,14 +36,6 @@ package struct WebSocketMask: Sendable, Equatable {
                 of: value ^ UInt8(truncatingIfNeeded: rest), toByteOffset: offset, as: UInt8.self)
             rest >>= 8
             offset &+= 1
-        }
-    }
-
-    /// Puts the mask on bytes where they are, or takes it off.
-    package func apply(to bytes: inout ByteBuffer) {
-        bytes.withUnsafeMutableReadableBytes { bytes in
-            guard let start = bytes.baseAddress else { return }
-            apply(UnsafeRawBufferPointer(bytes), to: start)
         }
     }
 }

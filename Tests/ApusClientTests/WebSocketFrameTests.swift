@@ -64,7 +64,10 @@ struct WebSocketFrameTests {
             for offset in 0..<9 {
                 let plain = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ 1) }
                 var bytes = ByteBuffer(bytes: plain)
-                WebSocketMask(key).advanced(by: offset).apply(to: &bytes)
+                bytes.withUnsafeMutableReadableBytes { bytes in
+                    guard let start = bytes.baseAddress else { return }
+                    WebSocketMask(key).advanced(by: offset).apply(UnsafeRawBufferPointer(bytes), to: start)
+                }
                 let expected = plain.enumerated().map { $1 ^ key[($0 + offset) % 4] }
                 #expect(Array(bytes.readableBytesView) == expected)
             }

@@ -5,16 +5,10 @@ import Testing
 
 @Suite("Websocket frames")
 struct FrameTests {
-    private static let mask = WebSocketMaskingKey([1, 2, 3, 4])
-
     private func frame(
-        _ opcode: WebSocketOpcode, _ text: String = "", fin: Bool = true, masked: Bool = true,
-        rsv1: Bool = false
+        _ opcode: WebSocketOpcode, _ text: String = "", fin: Bool = true, rsv1: Bool = false
     ) -> WebSocketFrame {
-        var data = ByteBuffer(string: text)
-        if masked, let mask = Self.mask { data.webSocketMask(mask) }
-        return WebSocketFrame(
-            fin: fin, rsv1: rsv1, opcode: opcode, maskKey: masked ? Self.mask : nil, data: data)
+        WebSocketFrame(fin: fin, rsv1: rsv1, opcode: opcode, data: ByteBuffer(string: text))
     }
 
     private func take(_ frames: [WebSocketFrame], maxText: Int = 1 << 16) -> [FrameAssembler.Action] {
@@ -71,7 +65,6 @@ struct FrameTests {
             }
             #expect(found == code)
         }
-        fails([frame(.binary, "a", masked: false)], 1002)
         fails([frame(.binary, "a", rsv1: true)], 1002)
         fails([frame(.continuation, "a")], 1002)
         fails([frame(.binary, "a", fin: false), frame(.binary, "b")], 1002)
@@ -81,9 +74,8 @@ struct FrameTests {
         fails([frame(.connectionClose, "a")], 1002)
         fails([frame(.text, "abcde")], 1009, maxText: 4)
         fails([frame(.text, "abc", fin: false), frame(.continuation, "de", fin: false)], 1009, maxText: 4)
-        var invalid = ByteBuffer(bytes: [0xFF, 0xFE])
-        if let mask = Self.mask { invalid.webSocketMask(mask) }
-        fails([WebSocketFrame(fin: true, opcode: .text, maskKey: Self.mask, data: invalid)], 1007)
+        let invalid = ByteBuffer(bytes: [0xFF, 0xFE])
+        fails([WebSocketFrame(fin: true, opcode: .text, data: invalid)], 1007)
     }
 }
 

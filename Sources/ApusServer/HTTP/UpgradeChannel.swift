@@ -6,7 +6,6 @@ import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
-import NIOWebSocket
 
 /// What a websocket does once it is connected.
 typealias WebSocketHandler = @Sendable (WebSocketConnection) async -> Void
@@ -25,9 +24,6 @@ struct UpgradeChannel: ServerChildChannel {
         let connection: ClientConnection
     }
 
-    /// The largest frame a client may send.
-    static let maxFrameSize = 4 << 20
-
     /// Answers requests.
     let router: Router
     /// Who is trusted.
@@ -45,17 +41,14 @@ struct UpgradeChannel: ServerChildChannel {
     /// Sets up a connection, over whatever it comes. On the channel's event loop.
     func pipeline(of channel: any Channel, _ connection: ClientConnection, _ logger: Logger) throws -> Value {
         let refusal = NIOLoopBoundBox<ServiceError?>(nil, eventLoop: channel.eventLoop)
-        let upgrader = NIOTypedWebSocketServerUpgrader<Negotiated>(
-            maxFrameSize: Self.maxFrameSize,
+        let upgrader = WebSocketUpgrader<Negotiated>(
             shouldUpgrade: { channel, head in shouldUpgrade(channel, head.uri, connection, refusal) },
-            upgradePipelineHandler: { channel, _ in
-                channel.eventLoop.makeCompletedFuture {
-                    let box = try channel.pipeline.syncOperations.handler(type: HandlerBox.self)
-                    let frames = try WebSocketConnection.Channel(
-                        wrappingChannelSynchronously: channel,
-                        configuration: .init(isOutboundHalfClosureEnabled: true))
-                    return .webSocket(frames, box.handler)
-                }
+            begin: { channel in
+                let box = try channel.pipeline.syncOperations.handler(type: HandlerBox.self)
+                let frames = try WebSocketConnection.Channel(
+                    wrappingChannelSynchronously: channel,
+                    configuration: .init(isOutboundHalfClosureEnabled: true))
+                return .webSocket(frames, box.handler)
             })
         let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Negotiated>(
             upgraders: [upgrader],

@@ -1,4 +1,3 @@
-import ApusClient
 package import NIOCore
 package import NIOWebSocket
 
@@ -27,22 +26,15 @@ package struct FrameAssembler: Sendable {
 
     private var message: Message?
     private let maxText: Int
-    private let fromClient: Bool
 
-    /// Reads the frames of a client.
-    /// - Parameters:
-    ///   - maxText: the largest text message.
-    ///   - fromClient: whether frames must be masked, as RFC 6455 asks of clients.
-    package init(maxText: Int = 1 << 16, fromClient: Bool = true) {
-        self.maxText = maxText
-        self.fromClient = fromClient
-    }
+    /// Reads the frames of a client, with their masks taken off.
+    /// - Parameter maxText: the largest text message.
+    package init(maxText: Int = 1 << 16) { self.maxText = maxText }
 
     /// Takes the next frame.
     package mutating func take(_ frame: WebSocketFrame) -> Action {
-        if fromClient, frame.maskKey == nil { return .fail(1002, "frames from a client must be masked") }
         if frame.rsv1 || frame.rsv2 || frame.rsv3 { return .fail(1002, "no extension was agreed on") }
-        let data = Self.unmasked(frame)
+        let data = frame.data
         switch frame.opcode {
         case .ping, .pong, .connectionClose:
             guard frame.fin, data.readableBytes <= 125 else {
@@ -70,13 +62,6 @@ package struct FrameAssembler: Sendable {
         default:
             return .fail(1002, "an unknown kind of frame")
         }
-    }
-
-    /// What a frame carries. NIO takes masks off byte by byte; of memory that moves there are gigabytes.
-    private static func unmasked(_ frame: WebSocketFrame) -> ByteBuffer {
-        var data = frame.data
-        if let key = frame.maskKey { WebSocketMask(key).apply(to: &data) }
-        return data
     }
 
     private mutating func text(_ begun: ByteBuffer, adding data: ByteBuffer, isLast: Bool) -> Action {

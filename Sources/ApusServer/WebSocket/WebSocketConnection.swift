@@ -75,6 +75,7 @@ final class WebSocketConnection: MessageSocket, Sendable {
     }
 
     private func read(_ inbound: NIOAsyncChannelInboundStream<WebSocketFrame>) async {
+        // The codec has seen to it that they were masked, and has taken the masks off.
         var assembler = FrameAssembler()
         do {
             for try await frame in inbound {
@@ -95,6 +96,8 @@ final class WebSocketConnection: MessageSocket, Sendable {
                     return
                 }
             }
+        } catch let violation as WebSocketFrameParser.Violation {
+            await goodbye(violation.code, violation.description)
         } catch {
             // The client has gone without a word; whoever waits for it learns so from the mailbox.
         }
