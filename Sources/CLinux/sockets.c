@@ -3,7 +3,6 @@
 #include "CLinux.h"
 
 #include <errno.h>
-#include <linux/if_packet.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -105,17 +104,6 @@ int apus_unix_connect(int socket, const char *path) {
     do result = connect(socket, (struct sockaddr *)&name, sizeof name);
     while (result < 0 && errno == EINTR);
     return result;
-}
-
-int apus_frame_socket(int interface) {
-    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = interface};
-    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return -1;
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
-    int reason = errno;
-    close(fd);
-    errno = reason;
-    return -1;
 }
 
 int apus_timer(int first, int interval) {

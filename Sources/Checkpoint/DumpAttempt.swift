@@ -51,20 +51,21 @@ struct DumpAttempt: Sendable {
         let tuning = options.mayTuneHost ? HostTuning.forDump() : []
         defer { tuning.undo() }
         let fence = HandOverFence(try plan.subject.outerCgroup())
+        let gate = PacketGate(plan.subject)
         let guardian = CRIUGuard(initPID: plan.subject.initPID) { try fence.setFrozenBlocking($0) }
         let initProcess = try ProcessDescriptor(pid: plan.subject.initPID)
         do {
-            try pass(false) { $0.isHeardInside }
+            try gate.prepare()
             let statistics = try await service.dump(criuOptions, guardedBy: guardian) { notification in
                 switch notification.moment {
                 case .networkLock:
-                    try pass(false)
+                    try gate.shut()
                     frozen.begin(collect: collect, step: onFrozen)
-                case .networkUnlock: if !fence.isUp { try pass(true) }
+                case .networkUnlock: if !fence.isUp { try gate.open() }
                 case .postDump:
                     // Settings of the host are not needed while the other machine is waited for.
                     if ending.handOver != nil { ([required].compactMap(\.self) + tuning).undo() }
-                    try await finishWhileFrozen(frozen, fence)
+                    try await finishWhileFrozen(frozen, fence, gate)
                 default: break
                 }
             }
@@ -83,7 +84,7 @@ struct DumpAttempt: Sendable {
             keepLog()
             if fence.isUp { throw inDoubt(error) }
             resumeTasks()
-            try? pass(true)
+            try? gate.open()
             if (error as? CRIUError)?.code == .connectionClosed {
                 _ = try? await onThread { Recovery.mend(below: plan.subject.initPID, stopped: plan.stopped) }
             }
@@ -141,7 +142,9 @@ struct DumpAttempt: Sendable {
 
     /// Everything is saved and the tasks stand still: complete the record, then let the caller snapshot the files, or
     /// hand the container over.
-    private func finishWhileFrozen(_ frozen: FrozenWork, _ fence: HandOverFence) async throws {
+    private func finishWhileFrozen(_ frozen: FrozenWork, _ fence: HandOverFence, _ gate: PacketGate)
+        async throws
+    {
         let findings = try await frozen.findings()
         var record = CheckpointRecord(
             container: plan.subject.name, takenAt: now(), compatibility: compatibility,
@@ -156,7 +159,7 @@ struct DumpAttempt: Sendable {
         frozen.set(record)
         switch ending {
         case .snapshot(let step): try await snapshot(frozen, step)
-        case .handOver(let plan): try await handOver(frozen, record, plan, fence)
+        case .handOver(let plan): try await handOver(frozen, record, plan, fence, gate)
         }
         frozen.setSaved()
     }
@@ -177,14 +180,15 @@ struct DumpAttempt: Sendable {
     }
 
     private func handOver(
-        _ frozen: FrozenWork, _ record: CheckpointRecord, _ handOver: HandOverPlan, _ fence: HandOverFence
+        _ frozen: FrozenWork, _ record: CheckpointRecord, _ handOver: HandOverPlan, _ fence: HandOverFence,
+        _ gate: PacketGate
     ) async throws {
         progress(.handingOver)
         do {
             try CheckpointStore.mend(directory, record)
             let handed = HandOver(
                 directory: directory, record: record, initPID: plan.subject.initPID, fence: fence,
-                step: { try await frozen.stepDone() })
+                packets: gate.keeper, step: { try await frozen.stepDone() })
             do {
                 try await handOver.exchange(handed)
                 // CRIU ends the tasks now. Should it die before it has, they must not run on.
@@ -205,14 +209,6 @@ struct DumpAttempt: Sendable {
         let recorder = WatchRecorder(container: plan.subject.name, initPID: plan.subject.initPID)
         let path = "\(images)/files.img"
         return try await onThread { try recorder.record(CRIUImage(path: path, magic: .files)) }
-    }
-
-    /// Lets packets through to the container, or none: the kernel would answer them for sockets that are half saved.
-    private func pass(_ open: Bool, _ chosen: (NetworkInterface) -> Bool = { _ in true }) throws {
-        let subject = plan.subject
-        for interface in subject.interfaces where chosen(interface) {
-            try interface.pass(open, to: subject.initPID)
-        }
     }
 
     private func now() -> Double {

@@ -29,6 +29,10 @@ public final class HandOver: Sendable {
     /// missed: what was copied there has to be looked at once more.
     public let hasRelinkedFiles: Bool
 
+    /// Keeps packets that come for it meanwhile. If it runs on here it gets them; else whoever takes it over has to bring
+    /// them. Nil if there is no need.
+    public let packets: PacketKeeper?
+
     private let initPID: Int32
     private let fence: HandOverFence
     private let step: @Sendable () async throws -> Void
@@ -36,12 +40,13 @@ public final class HandOver: Sendable {
 
     init(
         directory: String, record: CheckpointRecord, initPID: Int32, fence: HandOverFence,
-        step: @escaping @Sendable () async throws -> Void
+        packets: PacketKeeper?, step: @escaping @Sendable () async throws -> Void
     ) {
         self.directory = directory
         self.record = record
         self.initPID = initPID
         self.fence = fence
+        self.packets = packets
         self.step = step
         hasRelinkedFiles = CheckpointStore.hasRelinkedFiles(directory)
     }

@@ -38,7 +38,12 @@ public struct HeldContainer {
         let listener = try UnixSocket.listen(spec.controlSocket, .seqpacket)
         let (options, pages) = try awaitOptions(channel)
         let kind = InitKind.detect(root: spec.rootfs, command: spec.initCommand.first ?? "/sbin/init")
-        let restored = try restore.run(options, pages: pages) { try hold($0, channel) }
+        let reachable = {
+            if let channel {
+                try? WireSocket.send(LaunchMessage.reachable.encoded(), on: channel, wait: false)
+            }
+        }
+        let restored = try restore.run(options, pages: pages, reachable: reachable) { try hold($0, channel) }
         var plan = try MonitorPlan(
             spec: spec, layout: try .current(), initPID: restored.initPID, initKind: kind, seccomp: seccomp)
         plan.isRestored = true

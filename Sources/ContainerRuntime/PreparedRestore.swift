@@ -60,11 +60,11 @@ public struct HeldRestore: Sendable {
     /// Init, as the host sees it.
     public let initPID: Int32
 
-    /// Lets the processes run. After this there is no way back.
-    public func commit() async throws -> RuntimeStatus {
+    /// Lets the processes run. After this there is no way back. `reachable` is called when packets can come to them.
+    public func commit(reachable: () async -> Void = {}) async throws -> RuntimeStatus {
         // A runtime that has gone meanwhile is noticed by what comes next.
         try? launch.send(.commit)
-        return try await launch.finish(.restoreFailed, "restore")
+        return try await launch.finish(.restoreFailed, "restore", reachable: reachable)
     }
 
     /// Ends the processes and removes everything that the restore made. The checkpoint stays as it is.

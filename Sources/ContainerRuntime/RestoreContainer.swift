@@ -42,10 +42,11 @@ final class ContainerRestore {
     }
 
     /// Restores everything and calls `hold` while the processes stand ready: when it returns they run, when
-    /// it throws they are killed. With `pages`, a socket, memory that is not among the images comes from there. The
+    /// it throws they are killed. `reachable` is called when packets can come to them, just before they run. With `pages`, a socket, memory that is not among the images comes from there. The
     /// caller removes cgroups and mounts after a failure (`RuntimeCleanup`).
     func run(
-        _ options: RestoreOptions, pages: FileDescriptor?, hold: (Int32) throws -> Void
+        _ options: RestoreOptions, pages: FileDescriptor?, reachable: () -> Void,
+        hold: (Int32) throws -> Void
     ) throws -> RestoredContainer {
         let record = try readRecord(options)
         let cgroups = RestoreCgroups(cgroup: cgroup, record: record)
@@ -66,7 +67,7 @@ final class ContainerRestore {
         while true {
             var isHeld = false
             do {
-                return try restore(record, cgroups, images, options, memory) { pid in
+                return try restore(record, cgroups, images, options, memory, reachable: reachable) { pid in
                     isHeld = true
                     tuning.undo()
                     try hold(pid)
@@ -100,7 +101,7 @@ final class ContainerRestore {
     /// One try. After a failure no process of it is left.
     private func restore(
         _ record: CheckpointRecord, _ cgroups: RestoreCgroups, _ images: String, _ options: RestoreOptions,
-        _ memory: LazyMemory?, hold: (Int32) throws -> Void
+        _ memory: LazyMemory?, reachable: () -> Void, hold: (Int32) throws -> Void
     ) throws -> RestoredContainer {
         // One that was started for a container without network would lack programs for others.
         let session =
@@ -111,18 +112,21 @@ final class ContainerRestore {
             record: record, cgroups: cgroups, criu: session.process.pid, spec: spec, memory: memory)
         do {
             let criuOptions = criuOptions(record, cgroups, images, options, memory)
-            let result = try session.restore(criuOptions) { notification in
-                try steps.handle(notification, hold: hold)
+            _ = try session.restore(criuOptions) { notification in
+                try steps.handle(notification, hold: hold, reachable: reachable)
             }
-            try cgroups.release()
-            cgroups.removeWaitingRoom()
-            return RestoredContainer(
-                initPID: result.pid, console: steps.console, announcement: steps.announcement, memory: memory)
-        } catch {
+            try steps.letRun()
+        } catch  where !steps.isRunning {
             steps.endProcesses()
             keepLog(options, memory)
             throw error
+        } catch {
+            // They run: what becomes of CRIU does not matter any more.
+            RuntimeLog.write("\(error)")
         }
+        cgroups.removeWaitingRoom()
+        return RestoredContainer(
+            initPID: steps.initPID, console: steps.console, announcement: steps.announcement, memory: memory)
     }
 
     /// Shows the root file system, unless it is shown already and is the same.

@@ -54,6 +54,9 @@ struct RestoreNetwork {
         for interface in interfaces {
             try interface.connect(in: namespace, as: former.first { $0.name == interface.name })
         }
+        guard !interfaces.isEmpty else { return }
+        // Restored sockets have spoken already, and nobody has heard the question where their neighbours are.
+        do { try NeighbourControl(in: namespace).forgetUnanswered() } catch { RuntimeLog.write("\(error)") }
     }
 
     private func replay(_ network: CheckpointNetwork) throws {

@@ -14,6 +14,8 @@ struct RestoreSteps {
     private(set) var announcement: AddressAnnouncement?
     private(set) var initPID: Int32 = 0
     private(set) var console: FileDescriptor?
+    /// Whether the processes run, and nothing of it can be taken back.
+    private(set) var isRunning = false
 
     init(
         record: CheckpointRecord, cgroups: RestoreCgroups, criu: pid_t, spec: ContainerSpec,
@@ -27,8 +29,10 @@ struct RestoreSteps {
         self.criu = criu
     }
 
-    /// Serves one notification; `hold` is called when the processes stand ready.
-    mutating func handle(_ notification: CRIUNotification, hold: (Int32) throws -> Void) throws {
+    /// Serves one notification; `hold` is called when the processes stand ready, `reachable` when packets can come.
+    mutating func handle(
+        _ notification: CRIUNotification, hold: (Int32) throws -> Void, reachable: () -> Void
+    ) throws {
         switch notification.moment {
         case .setupNamespaces:
             // The notification before resume tells no number: remember this one.
@@ -43,6 +47,7 @@ struct RestoreSteps {
                 try memory?.check()
                 try network.connect(initPID)
                 announcement?.send()
+                reachable()
             } catch {
                 // CRIU resumes the processes whatever we answer here: they must be dead by then. It goes with them:
                 // it would wait for init, which waits for the others to be reaped, which only their tracer can do.
@@ -50,8 +55,17 @@ struct RestoreSteps {
                 _ = kill(criu, SIGKILL)
                 throw error
             }
+        // CRIU has let go of them all; that it still has to tidy up and to end does not concern them.
+        case .postResume: try letRun()
         default: break
         }
+    }
+
+    /// Lets the processes run.
+    mutating func letRun() throws {
+        guard !isRunning else { return }
+        try cgroups.release()
+        isRunning = true
     }
 
     /// Ends what was restored and waits for its end. Init is our child (CRIU may have killed it already), and the end

@@ -91,11 +91,17 @@ struct Launch: Sendable {
         return message
     }
 
-    func finish(_ code: RuntimeError.Code, _ verb: String) async throws -> RuntimeStatus {
-        guard case .running(let status) = try await next(code, verb) else {
-            throw RuntimeError(.malformed, "apus-runtime said something unexpected about \(spec.name)")
+    func finish(
+        _ code: RuntimeError.Code, _ verb: String, reachable: () async -> Void = {}
+    ) async throws -> RuntimeStatus {
+        while true {
+            switch try await next(code, verb) {
+            case .reachable: await reachable()
+            case .running(let status): return status
+            default:
+                throw RuntimeError(.malformed, "apus-runtime said something unexpected about \(spec.name)")
+            }
         }
-        return status
     }
 }
 
@@ -113,6 +119,8 @@ package enum LaunchMessage: Equatable {
     case held(initPID: Int32)
     case failed(String)
     case prepared
+    /// Packets can come to what is restored; it runs any moment now.
+    case reachable
 
     package func encoded() -> [UInt8] {
         var out = WireWriter()
@@ -127,6 +135,7 @@ package enum LaunchMessage: Equatable {
             out.byte(3)
             out.text(reason)
         case .prepared: out.byte(4)
+        case .reachable: out.byte(5)
         }
         return out.bytes
     }
@@ -142,6 +151,7 @@ package enum LaunchMessage: Equatable {
         case 2: self = .held(initPID: try input.int32())
         case 3: self = .failed(try input.text())
         case 4: self = .prepared
+        case 5: self = .reachable
         default: throw WireReader.malformed
         }
         try input.end()

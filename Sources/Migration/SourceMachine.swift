@@ -112,10 +112,11 @@ public struct SourceMachine: Sendable, Hashable {
             return [.save]
         case (.saving, .saved):
             state = .sent
-            return []
+            // While the sink restores: it has to be up before the commit.
+            return [.fence]
         case (.sent, .held):
             state = .committing
-            return [.journal(.committing), .fence, .sendCommit]
+            return [.journal(.committing), .sendCommit]
         case (.committing, .resumed), (.inDoubt, .resumed), (.inDoubt, .verdict(.moved)):
             state = .leaving
             return [.journal(.moved), .end]

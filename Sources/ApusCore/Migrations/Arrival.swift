@@ -90,9 +90,10 @@ extension ContainerService {
         return try await prepared.restore.restore(options)
     }
 
-    /// Lets the processes run: the container is this host's.
-    func letRun(_ held: HeldRestore, _ prepared: PreparedArrival) async throws {
-        let status = try await held.commit()
+    /// Lets the processes run: the container is this host's, and gets what has come for it.
+    func letRun(_ held: HeldRestore, _ prepared: PreparedArrival, _ packets: ArrivingPackets) async throws {
+        let interfaces = prepared.spec.interfaces
+        let status = try await held.commit { await packets.open(interfaces) }
         adopt(prepared.spec.name, prepared.spec, prepared.devices, initPID: status.initPID)
         tell("instance-started", prepared.spec.name)
     }

@@ -38,6 +38,7 @@ actor SinkMove {
     private var pageReceiver: CRIUPageReceiver?
     private var prepared: PreparedArrival?
     private var held: HeldRestore?
+    private let packets = ArrivingPackets()
 
     init(
         _ containers: ContainerService, _ arrival: Arrival, _ header: MigrationHeader, _ sockets: MoveSockets,
@@ -173,13 +174,14 @@ actor SinkMove {
     // MARK: What the source says
 
     private func listen() {
-        let (control, events, mail) = (control, events.continuation, mail.continuation)
+        let (control, events, mail, packets) = (control, events.continuation, mail.continuation, packets)
         reading = Task {
             do {
                 while let bytes = try await control.next() {
                     switch try ControlMessages.decode(bytes) {
                     case .commit: events.yield(.commit)
                     case .ended: events.yield(.ended)
+                    case .packets(let some): await packets.bring(some)
                     case .abort(let abort): events.yield(.peerFailed(abort.reason))
                     case let other: mail.yield(other)
                     }
@@ -331,7 +333,7 @@ actor SinkMove {
         guard let held, let prepared else { return }
         let start = ContinuousClock.now
         do {
-            try await containers.letRun(held, prepared)
+            try await containers.letRun(held, prepared, packets)
             figures.set("resume_us", (ContinuousClock.now - start).microseconds)
             rollback.disarm()
             events.continuation.yield(.resumed)

@@ -25,6 +25,7 @@ actor SourceMove {
     private var asking: Task<Void, Never>?
     /// The container while it stands still, and who waits for what is to become of it.
     private var handOver: HandOver?
+    private var forwarder: PacketForwarder?
     private let decision = Decision()
     private var isFenced = false
     /// Whether a former daemon has begun the move.
@@ -100,7 +101,10 @@ actor SourceMove {
         case .copy: begin(.copied) { try await $0.copy() }
         case .save: begin(nil) { try await $0.save() }
         case .fence: try await fence()
-        case .sendCommit: try await send(.commit(.init()))
+        case .sendCommit:
+            try await send(.commit(.init()))
+            figures.set("commit_us", sinceFrozen)
+            forwarder = PacketForwarder(handOver?.packets) { try await self.send($0) }
         case .ask: ask()
         case .release: await release()
         case .end: end()
@@ -156,6 +160,7 @@ actor SourceMove {
                     switch try ControlMessages.decode(bytes) {
                     case .held(let held):
                         self.note("restore_us", held.restoreMicroseconds)
+                        self.noteHeld()
                         events.yield(.held)
                     case .resumed(let resumed):
                         self.noteResumed(resumed.resumeMicroseconds)
@@ -192,6 +197,8 @@ actor SourceMove {
     }
 
     private func note(_ name: String, _ value: UInt64) { figures.set(name, Int64(clamping: value)) }
+
+    private func noteHeld() { figures.set("held_us", sinceFrozen) }
 
     private func noteResumed(_ microseconds: UInt64) {
         note("resume_us", microseconds)
@@ -262,6 +269,7 @@ actor SourceMove {
         self.handOver = handOver
         figures.set("dump_us", sinceFrozen)
         try await handOver.filesReady()
+        figures.set("last_pass_us", sinceFrozen)
         if handOver.hasRelinkedFiles { try await pass(.again, of: sender, over: fs) }
         var reader = try handOver.chunks()
         while let chunk = try reader.next() {
@@ -278,7 +286,10 @@ actor SourceMove {
                     $0.memoryBytes = UInt64(clamping: memory)
                 }))
         events.continuation.yield(.saved)
-        switch await decision.value() {
+        let verdict = await decision.value()
+        await forwarder?.finish(isGone: verdict == .end)
+        forwarder = nil
+        switch verdict {
         case .end: return
         case .release:
             if isFenced {

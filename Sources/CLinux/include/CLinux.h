@@ -96,6 +96,15 @@ int apus_unix_bind(int socket, const char *path);
 int apus_unix_connect(int socket, const char *path);
 // A socket that sends whole frames out of an interface of this network namespace, and receives none.
 int apus_frame_socket(int interface);
+// A socket for TCP packets to `count` Ethernet addresses of 6 bytes each, with room for so many bytes of them. Each comes as a
+// virtio_net_hdr and the frame: what is still to be cut or summed by hardware stays so.
+int apus_frame_trap(const uint8_t *addresses, int count, int room);
+// From now on it gets what any interface of this network namespace receives or sends.
+int apus_frame_trap_set(int trap);
+// The next one, if there is one; its whole length, even if that is more than `size`.
+intptr_t apus_frame_take(int trap, void *room, size_t size, int32_t *interface, int *is_outgoing, int *is_tagged);
+// A socket that sends such frames out of an interface.
+int apus_frame_sender(int interface);
 
 // A descriptor that can be read after `first` milliseconds, and then each `interval`.
 int apus_timer(int first, int interval);

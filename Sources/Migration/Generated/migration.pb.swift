@@ -941,6 +941,15 @@ package nonisolated struct Migration_ApusMessage: Sendable {
     set {kind = .abort(newValue)}
   }
 
+  /// Source: packets that have come for the container while it stood still.
+  package var packets: Migration_ApusPackets {
+    get {
+      if case .packets(let v)? = kind {return v}
+      return Migration_ApusPackets()
+    }
+    set {kind = .packets(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -966,6 +975,8 @@ package nonisolated struct Migration_ApusMessage: Sendable {
     case ended(Migration_ApusEnded)
     /// Either: this side gives up; the reason for users.
     case abort(Migration_ApusAbort)
+    /// Source: packets that have come for the container while it stood still.
+    case packets(Migration_ApusPackets)
 
     fileprivate var isInitialized: Bool {
       // The use of inline closures is to circumvent an issue where the compiler
@@ -990,6 +1001,10 @@ package nonisolated struct Migration_ApusMessage: Sendable {
       }()
       case .abort: return {
         guard case .abort(let v) = self else { preconditionFailure() }
+        return v.isInitialized
+      }()
+      case .packets: return {
+        guard case .packets(let v) = self else { preconditionFailure() }
         return v.isInitialized
       }()
       default: return true
@@ -1213,6 +1228,32 @@ package nonisolated struct Migration_ApusEnded: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+}
+
+/// May follow the commit, any number of times.
+package nonisolated struct Migration_ApusPackets: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The name of the container's interface.
+  package var interface: String {
+    get {_interface ?? String()}
+    set {_interface = newValue}
+  }
+  /// Returns true if `interface` has been explicitly set.
+  package var hasInterface: Bool {self._interface != nil}
+  /// Clears the value of `interface`. Subsequent reads from it will return its default value.
+  package mutating func clearInterface() {self._interface = nil}
+
+  /// Each a virtio_net_hdr and the frame, in the order in which they came.
+  package var frames: [Data] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _interface: String? = nil
 }
 
 package nonisolated struct Migration_ApusAbort: Sendable {
@@ -2127,7 +2168,7 @@ nonisolated extension Migration_ApusAnswer: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension Migration_ApusMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ApusMessage"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pass\0\u{1}written\0\u{1}freezing\0\u{1}ready\0\u{1}chunk\0\u{1}state\0\u{1}held\0\u{1}commit\0\u{1}resumed\0\u{1}ended\0\u{1}abort\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pass\0\u{1}written\0\u{1}freezing\0\u{1}ready\0\u{1}chunk\0\u{1}state\0\u{1}held\0\u{1}commit\0\u{1}resumed\0\u{1}ended\0\u{1}abort\0\u{1}packets\0")
 
   public var isInitialized: Bool {
     if let v = self.kind, !v.isInitialized {return false}
@@ -2283,6 +2324,19 @@ nonisolated extension Migration_ApusMessage: SwiftProtobuf.Message, SwiftProtobu
           self.kind = .abort(v)
         }
       }()
+      case 12: try {
+        var v: Migration_ApusPackets?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .packets(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .packets(v)
+        }
+      }()
       default: break
       }
     }
@@ -2337,6 +2391,10 @@ nonisolated extension Migration_ApusMessage: SwiftProtobuf.Message, SwiftProtobu
     case .abort?: try {
       guard case .abort(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .packets?: try {
+      guard case .packets(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
     }()
     case nil: break
     }
@@ -2646,6 +2704,50 @@ nonisolated extension Migration_ApusEnded: SwiftProtobuf.Message, SwiftProtobuf.
   }
 
   package static func ==(lhs: Migration_ApusEnded, rhs: Migration_ApusEnded) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Migration_ApusPackets: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ApusPackets"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}interface\0\u{1}frames\0")
+
+  public var isInitialized: Bool {
+    if self._interface == nil {return false}
+    return true
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self._interface) }()
+      case 2: try { try decoder.decodeRepeatedBytesField(value: &self.frames) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._interface {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 1)
+    } }()
+    if !self.frames.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.frames, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Migration_ApusPackets, rhs: Migration_ApusPackets) -> Bool {
+    if lhs._interface != rhs._interface {return false}
+    if lhs.frames != rhs.frames {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
