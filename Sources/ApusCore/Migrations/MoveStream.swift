@@ -5,15 +5,17 @@ import LinuxSystem
 enum MoveStream {
     /// Runs `body` with one end of a pair of sockets whose other end leads through the websocket, both ways, to the same
     /// on the other host. Each end closes its own when it has sent everything, which LXD's mark tells the other.
+    /// - Parameter answers: what whoever works here is told before the other host does.
     static func through<Value: Sendable>(
-        _ socket: any MessageSocket, count: @escaping @Sendable (Int) -> Void = { _ in },
+        _ socket: any MessageSocket, answers: PageAnswers? = nil,
+        count: @escaping @Sendable (Int) -> Void = { _ in },
         _ body: @Sendable (FileDescriptor) async throws -> Value
     ) async throws -> Value {
         let (inner, outer) = try UnixSocket.pair(.stream)
         try outer.setNonBlocking(true)
         return try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await outgoing(outer, socket, count) }
-            group.addTask { try await incoming(socket, outer, count) }
+            group.addTask { try await outgoing(outer, socket, answers, count) }
+            group.addTask { try await incoming(socket, outer, answers, count) }
             do {
                 let value = try await body(inner)
                 inner.close()
@@ -35,23 +37,28 @@ enum MoveStream {
     }
 
     private static func outgoing(
-        _ descriptor: FileDescriptor, _ socket: any MessageSocket, _ count: @Sendable (Int) -> Void
+        _ descriptor: FileDescriptor, _ socket: any MessageSocket, _ answers: PageAnswers?,
+        _ count: @Sendable (Int) -> Void
     ) async throws {
         while let bytes = try await StreamPump.read(descriptor) {
             count(bytes.count)
+            if let known = answers?.sent(bytes), !known.isEmpty {
+                try await StreamPump.write(known, to: descriptor)
+            }
             do { try await socket.send(bytes) } catch { throw MigrationFailure.lost }
         }
         do { try await socket.sendEnd() } catch { throw MigrationFailure.lost }
     }
 
     private static func incoming(
-        _ socket: any MessageSocket, _ descriptor: FileDescriptor, _ count: @Sendable (Int) -> Void
+        _ socket: any MessageSocket, _ descriptor: FileDescriptor, _ answers: PageAnswers?,
+        _ count: @Sendable (Int) -> Void
     ) async throws {
         while true {
             switch try await socket.receive() {
             case .data(let bytes, _):
                 count(bytes.count)
-                try await StreamPump.write(bytes, to: descriptor)
+                try await StreamPump.write(answers?.received(bytes) ?? bytes, to: descriptor)
             case .text: throw MigrationFailure.lost
             case .end:
                 shutdown(descriptor.rawValue, Int32(SHUT_WR))

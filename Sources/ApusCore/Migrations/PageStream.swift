@@ -1,3 +1,5 @@
+import CRIU
+import Glibc
 import LinuxSystem
 import Synchronization
 
@@ -8,9 +10,10 @@ actor PageStream {
     private var running: Task<Void, any Error>?
 
     /// Begins a stream; what is written to the descriptor comes out at the other host. It belongs to the caller.
-    func begin(_ socket: any MessageSocket, count: @escaping @Sendable (Int) -> Void = { _ in }) async throws
-        -> FileDescriptor
-    {
+    /// - Parameter isDump: whether it is a dump that writes, which gets answers that are known here.
+    func begin(
+        _ socket: any MessageSocket, isDump: Bool = false, count: @escaping @Sendable (Int) -> Void = { _ in }
+    ) async throws -> FileDescriptor {
         _ = try? await running?.value
         let halting = Occurrence()
         self.halting = halting
@@ -18,7 +21,9 @@ actor PageStream {
             let ready = Handed(continuation)
             running = Task {
                 do {
-                    try await MoveStream.through(socket, count: count) { descriptor in
+                    try await MoveStream.through(
+                        socket, answers: isDump ? PageAnswers() : nil, count: count
+                    ) { descriptor in
                         ready.give(.success(descriptor))
                         _ = await halting.wait()
                     }
@@ -39,6 +44,14 @@ actor PageStream {
         running?.cancel()
         _ = try? await running?.value
     }
+}
+
+/// The answers to a dump, for the two directions of its stream.
+final class PageAnswers: Sendable {
+    private let state = Mutex(CRIUPageAnswers(pageSize: Int(sysconf(Int32(_SC_PAGESIZE)))))
+
+    func sent(_ bytes: [UInt8]) -> [UInt8] { state.withLock { $0.sent(bytes) } }
+    func received(_ bytes: [UInt8]) -> [UInt8] { state.withLock { $0.received(bytes) } }
 }
 
 /// A continuation that is resumed once.

@@ -259,7 +259,7 @@ actor SourceMove {
         await tries.halt()
         try await send(.freezing(.with { $0.attempt = UInt32(attempt) }))
         try await expect("readiness for memory") { if case .ready = $0 { true } else { false } }
-        return try await tries.begin(criu) { [figures] in figures.add("memory_sent", $0) }
+        return try await tries.begin(criu, isDump: true) { [figures] in figures.add("memory_sent", $0) }
     }
 
     /// Everything stands still and is saved: the sink gets the rest, restores, and the two agree on who has it.
