@@ -1,5 +1,5 @@
 import ApusAPI
-import ApusCore
+package import ApusCore
 import Foundation
 
 /// The filter of a list, in LXD's language (its doc/rest-api.md, "Filtering"): `name eq c1 and not config.user.x ne "a b"`.
