@@ -70,6 +70,18 @@ extension Client {
         try await begin(.POST, Self.path(name), post)
     }
 
+    /// Looks for what stands in the way of saving a container's running state.
+    public func checkCheckpoint(_ name: String) async throws -> CheckpointCheck {
+        try Self.metadata(
+            of: try await perform(
+                try Self.request(.POST, Self.path(name, "/checkpoint-check"), [String: String](), etag: nil)))
+    }
+
+    /// What such a check looks for.
+    public func checkpointRules() async throws -> [CheckpointCheckRule] {
+        try await get("/1.0/checkpoint-rules")
+    }
+
     /// Begins the source's end of a copy of a snapshot to another host.
     public func migrateSnapshot(
         _ snapshot: String, of name: String, _ post: InstancePost

@@ -32,6 +32,7 @@ public struct Apus: AsyncParsableCommand {
                     Pause.self, Delete.self,
                     List.self,
                     Info.self, Exec.self, ConsoleCommand.self, SnapshotCommand.self, Restore.self,
+                    CheckpointCommand.self,
                     Rename.self,
                     FileCommand.self,
                 ]),

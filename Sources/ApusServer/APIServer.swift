@@ -32,7 +32,7 @@ public struct APIServer: Sendable {
             + ProfileRoutes(daemon: daemon).routes + PoolRoutes(daemon: daemon).routes
             + VolumeRoutes(daemon: daemon).routes + NetworkRoutes(daemon: daemon).routes
             + TrustRoutes(daemon: daemon).routes + MetadataRoutes(daemon: daemon).routes
-            + ProjectRoutes(daemon: daemon).routes
+            + ProjectRoutes(daemon: daemon).routes + CheckpointRoutes(daemon: daemon).routes
     }
 
     /// All routes ("GET /1.0") with who may use them: "anyone", "trusted" or "local".

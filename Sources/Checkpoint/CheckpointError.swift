@@ -55,6 +55,20 @@ public struct CheckpointError: Error, Sendable, CustomStringConvertible {
 
 /// A reason why a container cannot be checkpointed (or would not come back).
 public struct CheckpointFinding: Sendable, Hashable, Codable, CustomStringConvertible {
+    /// How bad it is.
+    public enum Level: String, Sendable, Codable {
+        /// A checkpoint is refused.
+        case blocks
+        /// A checkpoint may fail as long as it lasts, and is tried all the same.
+        case transient
+    }
+
+    /// The name of the rule that found it: `io-uring`.
+    public let id: String
+    /// How bad it is.
+    public let level: Level
+    /// The systemd unit of the process, if it has one.
+    public let unit: String?
     /// The process that holds the object, by its number inside the container; nil: the container as a whole.
     public let pid: Int32?
     /// The name of the process.
@@ -67,7 +81,13 @@ public struct CheckpointFinding: Sendable, Hashable, Codable, CustomStringConver
     public let advice: String
 
     /// Makes a finding.
-    public init(pid: Int32? = nil, process: String? = nil, object: String, reason: String, advice: String) {
+    public init(
+        id: String, level: Level = .blocks, pid: Int32? = nil, process: String? = nil, unit: String? = nil,
+        object: String, reason: String, advice: String
+    ) {
+        self.id = id
+        self.level = level
+        self.unit = unit
         self.pid = pid
         self.process = process
         self.object = object

@@ -28,6 +28,11 @@ public struct Checkpointer: Sendable {
 
     /// Looks for whatever cannot be saved, or would not come back, without stopping anything. Empty: go ahead.
     public func preflight(_ subject: CheckpointSubject) async throws -> [CheckpointFinding] {
+        try await inspect(subject).filter { $0.level == .blocks }
+    }
+
+    /// The same, with what need not stand in the way.
+    public func inspect(_ subject: CheckpointSubject) async throws -> [CheckpointFinding] {
         try await onThread { try Preflight.findings(of: subject) }
     }
 

@@ -4,20 +4,62 @@ import LinuxSystem
 /// Looks for what CRIU cannot save, or cannot bring back, by reading /proc. Nothing is stopped, so what a
 /// container does meanwhile can still get in the way; the dump tells.
 enum Preflight {
-    /// Everything in the way, at most one finding per process and reason.
+    /// Everything found, at most one finding per process and reason.
     static func findings(of subject: CheckpointSubject) throws -> [CheckpointFinding] {
         let context = try PreflightContext(subject)
-        var findings = PreflightRules.ofContainer.compactMap { $0.check(context) }
+        var findings: [CheckpointFinding] = []
+        for rule in PreflightRules.all {
+            guard case .container(let find) = rule.find, let object = find(context) else { continue }
+            findings.append(CheckpointFinding(rule, object: object))
+        }
         for process in context.processes {
-            for rule in PreflightRules.ofProcess {
-                guard let object = rule.find(process, context) else { continue }
-                findings.append(
-                    CheckpointFinding(
-                        pid: process.inside, process: process.name, object: object, reason: rule.reason,
-                        advice: rule.advice))
+            for rule in PreflightRules.all {
+                guard case .process(let find) = rule.find, let object = find(process, context) else {
+                    continue
+                }
+                findings.append(CheckpointFinding(rule, of: process, object: object))
             }
         }
         return findings
+    }
+}
+
+extension CheckpointFinding {
+    fileprivate init(
+        _ rule: PreflightRules.Rule, of process: PreflightProcess? = nil, object: String
+    ) {
+        self.init(
+            id: rule.id, level: rule.level, pid: process?.inside, process: process?.name, unit: process?.unit,
+            object: object, reason: rule.reason, advice: rule.advice)
+    }
+}
+
+/// What a checkpoint looks for beforehand, for the reference and for people who ask.
+public struct CheckpointRule: Sendable, Codable, Equatable {
+    /// Its name.
+    public let id: String
+    /// How bad it is.
+    public let level: CheckpointFinding.Level
+    /// What is looked for.
+    public let title: String
+    /// Why it stands in the way.
+    public let reason: String
+    /// What to do.
+    public let advice: String
+
+    /// All of them, by name.
+    public static let all = PreflightRules.all.map {
+        CheckpointRule(id: $0.id, level: $0.level, title: $0.title, reason: $0.reason, advice: $0.advice)
+    }.sorted { $0.id < $1.id }
+
+    /// The table of docs/reference/checkpointable.md.
+    package static func markdown() -> String {
+        var text = "| id | level | what | why | what to do |\n|---|---|---|---|---|\n"
+        for rule in all {
+            text +=
+                "| `\(rule.id)` | \(rule.level.rawValue) | \(rule.title) | \(rule.reason) | \(rule.advice) |\n"
+        }
+        return text
     }
 }
 
@@ -70,6 +112,20 @@ struct PreflightProcess {
     let executable: String
     let descriptors: [(number: Int32, target: String)]
     let namespaces: [String: String]
+
+    /// The systemd unit that it belongs to, from the last part of its cgroup's path that is one.
+    var unit: String? {
+        let text = (try? Files.text("/proc/\(pid)/cgroup")) ?? ""
+        let lines = text.split(separator: "\n").map {
+            $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+        }
+        let line = lines.first {
+            $0.count == 3 && ($0[1].isEmpty || $0[1] == "name=systemd") && $0[2].count > 1
+        }
+        return line?[2].split(separator: "/").last { part in
+            [".service", ".scope", ".socket"].contains { part.hasSuffix($0) }
+        }.map(String.init)
+    }
 
     init?(pid: pid_t) {
         guard let fields = try? ProcessStatus.fields(pid: pid) else { return nil }

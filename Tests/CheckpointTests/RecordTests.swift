@@ -85,7 +85,8 @@ import Testing
 @Suite struct FindingTests {
     @Test func aFindingIsOneSentenceAndAdvice() {
         let finding = CheckpointFinding(
-            pid: 412, process: "qemu", object: "has an io_uring ring open", reason: "CRIU cannot save those",
+            id: "io-uring", pid: 412, process: "qemu", object: "has an io_uring ring open",
+            reason: "CRIU cannot save those",
             advice: "Stop it, or do without --stateful")
         #expect(
             finding.description

@@ -15,7 +15,7 @@ extension Integration {
                 #expect(
                     try lxc("exec", name, "--env", "A=b", "--cwd", "/root", "--", "sh", "-c", "echo $A $PWD")
                         .text == "b /root")
-                #expect(try lxc("info", name).text.contains("Status: RUNNING"))
+                #expect(try lxc("info", name, "--show-log").text.contains("Status: RUNNING"))
                 try lxc("pause", name)
                 #expect(try lxc("list", "--format", "csv", "-c", "s", name).text == "FROZEN")
                 try lxc("start", name)

@@ -68,6 +68,8 @@ final class RealLXD {
     let folder = "\(TestHost.scratch)/\(Integration.freshName("lxd"))"
     let address: String
     private let daemon: Program
+    /// Cgroups that were there before; LXD makes some and leaves them.
+    private let cgroups = RealLXD.pivots()
 
     init() throws {
         address = "127.0.0.1:\(try NetworkPort.freePort())"
@@ -86,6 +88,12 @@ final class RealLXD {
             tearDown()
             throw error
         }
+    }
+
+    private static func pivots() -> [String] {
+        let base = "/sys/fs/cgroup"
+        return ([base] + names(in: base).map { "\(base)/\($0)" }).map { $0 + "/lxc.pivot" }
+            .filter { access($0, F_OK) == 0 }
     }
 
     private func call(_ arguments: String...) throws -> Outcome { try call(arguments) }
@@ -111,6 +119,7 @@ final class RealLXD {
         for mount in mounts.filter({ $0.hasPrefix(folder + "/") }).sorted(by: >) {
             umount2(mount, Int32(MNT_DETACH))
         }
+        for cgroup in Self.pivots() where !cgroups.contains(cgroup) { rmdir(cgroup) }
         for path in [folder, folder + "-conf", folder + ".log"] {
             _ = try? run(["rm", "-rf", "--one-file-system", path])
         }

@@ -27,6 +27,11 @@ extension Integration {
                 try eventually("the process to be there") {
                     try host.exec(name, "systemctl", "show", "-P", "MainPID", "holder") != "0"
                 }
+                let found = try check(name, on: host, expecting: 1)
+                let ids = ["memfd": "runs-from-memory", "mapped": "sealed-memory", "trace": "traced"]
+                #expect(found["possible"].bool == false)
+                #expect(Set(found["findings"].array.compactMap { $0["id"].string }) == [ids[kind]])
+                #expect(found["findings"][0]["unit"].string == "holder.service", "\(found)")
                 for command in [["snapshot", name, "s", "--stateful"], ["stop", name, "--stateful"]] {
                     let refused = try host.apus(command, expecting: 1)
                     #expect(refused.complaint.contains("process"), "\(refused)")
@@ -44,7 +49,28 @@ extension Integration {
                         name, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", expecting: nil
                     ).contains("hold \(kind)")
                 }
+                #expect(try check(name, on: host)["findings"].array.isEmpty)
                 try host.apus("snapshot", name, "s", "--stateful")
+            }
+        }
+
+        private func check(_ name: String, on host: TestHost, expecting code: Int32 = 0) throws -> JSON {
+            try JSON(
+                host.apus("checkpoint", "check", name, "--format", "json", expecting: code).output)
+        }
+
+        @Test func aCheckTellsWhatItLooksFor() throws {
+            try withContainer(.busybox) { host, name in
+                #expect(try host.apus("checkpoint", "check", name).text.contains("Nothing stands in the way"))
+                #expect(
+                    try host.apus("checkpoint", "check", "--explain", "io-uring").text.contains("io_uring"))
+                #expect(
+                    try host.apus("checkpoint", "check", "--explain", "x", expecting: 1).complaint.contains(
+                        "traced"))
+                try host.apus("stop", name, "--force")
+                #expect(
+                    try host.apus("checkpoint", "check", name, expecting: 1).complaint.contains("not running")
+                )
             }
         }
 

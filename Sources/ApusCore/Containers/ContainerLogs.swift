@@ -24,6 +24,8 @@ extension ContainerService {
 
     private func logPath(_ name: String, _ file: String) throws -> String {
         _ = try entry(name)
+        // LXD's client asks for the log of liblxc: `lxc info --show-log`.
+        let file = file == "lxc.log" ? "runtime.log" : file
         let path = context.directory.logs(name) + "/" + file
         guard !file.isEmpty, !file.contains("/"), file != ".", file != "..", !file.utf8.contains(0),
             Files.exists(path)
