@@ -12,8 +12,9 @@
  *   guest fill MIB          touch that much memory and wait
  *   guest gaps FILE         tick each millisecond; at SIGTERM, write the longest pauses, in µs, into FILE
  *   guest answer PORT       send back what comes over TCP
- *   guest client IP PORT    ask the one above each 5 ms over one connection, and say "connected"; at the end of standard
- *                           input, print how many answers came and the longest time between two, in µs
+ *   guest client IP PORT [FILE]  ask the one above each 5 ms over one connection, and say "connected"; at the end of standard
+ *                           input, print how many answers came and the longest time between two, in µs; FILE gets
+ *                           a line for each: when it was asked, and how long the answer took, in µs
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -590,11 +591,13 @@ static int answer(const char *port) {
     }
 }
 
-static int client(const char *ip, const char *port) {
+static int client(const char *ip, const char *port, const char *path) {
     struct sockaddr_in address = at(ip, port);
     struct pollfd input = {.fd = 0, .events = POLLIN};
     int fd = check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-    uint64_t answers = 0, longest = 0, last = 0;
+    uint64_t answers = 0, longest = 0, last = 0, start = now_us(CLOCK_MONOTONIC);
+    FILE *record = path ? fopen(path, "we") : NULL;
+    if (path && !record) die(path);
     check(connect(fd, (struct sockaddr *)&address, sizeof address), "connect");
     speak_at_once(fd);
     printf("connected\n");
@@ -605,11 +608,13 @@ static int client(const char *ip, const char *port) {
         if (recv(fd, &back, sizeof back, MSG_WAITALL) != sizeof back) die("receive");
         if (back != answers) die("another answer than the one that was due");
         now = now_us(CLOCK_MONOTONIC);
+        if (record) fprintf(record, "%" PRIu64 " %" PRIu64 "\n", sent - start, now - sent);
         if (answers++ && now - last > longest) longest = now - last;
         last = now;
         if (poll(&input, 1, 0) > 0 && (input.revents & POLLHUP || getchar() == EOF)) break;
         if (now < sent + 5000) usleep(sent + 5000 - now);
     }
+    if (record && fclose(record)) die(path);
     printf("%" PRIu64 " %" PRIu64 "\n", answers, longest);
     return 0;
 }
@@ -622,7 +627,7 @@ int main(int count, char **words) {
     if (!strcmp(verb, "hold")) hold(argument, words);
     if (!strcmp(verb, "gaps")) return gaps(argument);
     if (!strcmp(verb, "answer")) return answer(argument);
-    if (!strcmp(verb, "client") && count > 3) return client(argument, words[3]);
+    if (!strcmp(verb, "client") && count > 3) return client(argument, words[3], count > 4 ? words[4] : NULL);
     if (!strcmp(verb, "pid1")) {
         uint64_t before = cpu_of_pid1();
         poll(NULL, 0, 1000);
@@ -637,7 +642,7 @@ int main(int count, char **words) {
         for (;;) pause();
     }
     fputs("usage: guest run|counter DIR | ask DIR WORD | hold WHAT | pid1 | fill MIB | gaps FILE | answer PORT |\n"
-          "       client IP PORT\n",
+          "       client IP PORT [FILE]\n",
           stderr);
     return 2;
 }
