@@ -1,5 +1,6 @@
 public import ApusAPI
 import Checkpoint
+import ContainerRuntime
 import LinuxSystem
 
 extension ContainerService {
