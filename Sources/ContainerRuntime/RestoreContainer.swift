@@ -55,7 +55,7 @@ final class ContainerRestore {
 
         let watches = RestoreWatches(
             record: record, images: options.checkpoint + "/images", rootfs: spec.rootfs,
-            place: spec.runtimeDirectory + "/images")
+            place: placeForImages(options))
         let images = try watches.prepare()
         defer { watches.clear() }
 
@@ -82,6 +82,15 @@ final class ContainerRestore {
                 throw failure(error, options)
             }
         }
+    }
+
+    /// Where images can be linked to: those that came from another host lie in memory, and would be copied to the disk.
+    private func placeForImages(_ options: RestoreOptions) -> String {
+        var (there, here) = (stat(), stat())
+        let isNear =
+            stat(options.checkpoint, &there) == 0 && stat(spec.runtimeDirectory, &here) == 0
+            && there.st_dev == here.st_dev
+        return isNear ? spec.runtimeDirectory + "/images" : options.checkpoint + "/linked"
     }
 
     /// The bytes of memory among the images, if the container may well have more than those.
