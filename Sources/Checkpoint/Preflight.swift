@@ -113,16 +113,11 @@ struct PreflightProcess {
     let descriptors: [(number: Int32, target: String)]
     let namespaces: [String: String]
 
-    /// The systemd unit that it belongs to, from the last part of its cgroup's path that is one.
+    /// The systemd unit that it belongs to: the last part that is one of its cgroup's path, in whichever hierarchy
+    /// systemd keeps them.
     var unit: String? {
         let text = (try? Files.text("/proc/\(pid)/cgroup")) ?? ""
-        let lines = text.split(separator: "\n").map {
-            $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-        }
-        let line = lines.first {
-            $0.count == 3 && ($0[1].isEmpty || $0[1] == "name=systemd") && $0[2].count > 1
-        }
-        return line?[2].split(separator: "/").last { part in
+        return text.split(whereSeparator: { $0 == "\n" || $0 == "/" }).last { part in
             [".service", ".scope", ".socket"].contains { part.hasSuffix($0) }
         }.map(String.init)
     }
