@@ -34,7 +34,8 @@ final class BenchHost {
         for name in (try? containers()) ?? [] { _ = try? apus("delete", name, "--force") }
         daemon.signal(SIGTERM)
         _ = try? daemon.waitBlocking()
-        _ = try? Self.run(["rm", "-rf", "--one-file-system", folder + "/.."])
+        // rm(1) does not take a path that ends with "..".
+        _ = try? Self.run(["rm", "-rf", "--one-file-system", (folder as NSString).deletingLastPathComponent])
     }
 
     /// The names of all containers.
