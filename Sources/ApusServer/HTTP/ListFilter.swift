@@ -13,7 +13,21 @@ package struct ListFilter: Sendable {
         let isNegated: Bool
         let field: [Substring]
         let wantsEqual: Bool
-        let value: String
+        let value: Wanted
+    }
+
+    /// What a field is compared with: a text, and the pattern that it may be.
+    private struct Wanted: Sendable {
+        let text: String
+        let pattern: NSRegularExpression?
+
+        init(_ text: String) {
+            self.text = text
+            // Matching takes time that grows with the text; no name or value is long.
+            pattern =
+                text.utf8.count <= 512
+                ? try? NSRegularExpression(pattern: "^(?:\(text))$", options: [.caseInsensitive]) : nil
+        }
     }
 
     private let clauses: [Clause]
@@ -41,7 +55,7 @@ package struct ListFilter: Sendable {
             clauses.append(
                 Clause(
                     join: join, isNegated: isNegated, field: field.text.split(separator: "."),
-                    wantsEqual: comparison.isWord("eq"), value: value.text))
+                    wantsEqual: comparison.isWord("eq"), value: Wanted(value.text)))
             guard let next = words.popFirst() else { break }
             switch next {
             case _ where next.isWord("and"): join = .and
@@ -70,21 +84,18 @@ package struct ListFilter: Sendable {
         return path.first.flatMap { members[String($0)] }.flatMap { find(path.dropFirst(), in: $0) }
     }
 
-    private static func isEqual(_ value: JSONValue?, _ wanted: String) -> Bool {
+    private static func isEqual(_ value: JSONValue?, _ wanted: Wanted) -> Bool {
         let text: String
         switch value {
         case .string(let value): text = value
         case .int(let value): text = String(value)
         case .double(let value): text = String(value)
-        case .bool(let value): return ["true", "1"].contains(wanted.lowercased()) == value
+        case .bool(let value): return ["true", "1"].contains(wanted.text.lowercased()) == value
         case .array(let values): return values.contains { isEqual($0, wanted) }
         case .null, .object, nil: return false
         }
-        if text.caseInsensitiveCompare(wanted) == .orderedSame { return true }
-        // Matching takes time that grows with the text; no name or value is long.
-        guard text.utf8.count <= 4096, wanted.utf8.count <= 512,
-            let pattern = try? NSRegularExpression(pattern: "^(?:\(wanted))$", options: [.caseInsensitive])
-        else { return false }
+        if text.caseInsensitiveCompare(wanted.text) == .orderedSame { return true }
+        guard text.utf8.count <= 4096, let pattern = wanted.pattern else { return false }
         let all = NSRange(text.startIndex..., in: text)
         return pattern.firstMatch(in: text, range: all) != nil
     }
