@@ -33,8 +33,12 @@ public final class CRIUGuard: Sendable {
     private let initPID: Int32
     private let setFrozen: @Sendable (Bool) throws -> Void
     private let state = Mutex(Outcome.notNeeded)
+    private let stall = Mutex(CRIUStall?.none)
     private let watching = Atomic(false)
     private let done = DispatchSemaphore(value: 0)
+    private let over = DispatchSemaphore(value: 0)
+    /// How often is looked whether CRIU waits in vain, in milliseconds. Most dumps are over before the first time.
+    private static let stallInterval = 500
 
     /// A guard of the tasks from `initPID` on. `setFrozen` makes them stand still, and returns when they do, or lets them
     /// go; it is called in a thread of its own.
@@ -45,6 +49,11 @@ public final class CRIUGuard: Sendable {
 
     /// What became of the tasks; for when the dump has ended.
     public var outcome: Outcome { state.withLock { $0 } }
+
+    /// The task whose death made CRIU wait for ever, so that CRIU was ended; for when the dump has ended.
+    public var lost: Harm? {
+        stall.withLock { $0 }.map { Harm(pid: $0.pid, name: $0.name, reason: "it was killed meanwhile") }
+    }
 
     /// Begins to watch over a CRIU. Where it may not be traced there is no guard.
     func begin(_ criu: pid_t) {
@@ -58,16 +67,38 @@ public final class CRIUGuard: Sendable {
             done.signal()
         }
         guard watch.run() else {
-            done.signal()
+            watching.store(false, ordering: .releasing)
             return
         }
         begun.wait()
+        let look = Thunk { [self] in
+            endWhenStalled(criu)
+            done.signal()
+        }
+        if !look.run() { done.signal() }
     }
 
     /// Waits until CRIU has ended and the tasks are cared for. Nobody may wait for CRIU's end before: it would get what
     /// is meant for the guard.
     func end() {
-        if watching.exchange(false, ordering: .acquiringAndReleasing) { done.wait() }
+        guard watching.exchange(false, ordering: .acquiringAndReleasing) else { return }
+        over.signal()
+        done.wait()
+        done.wait()
+    }
+
+    /// Ends a CRIU that waits for ever.
+    private func endWhenStalled(_ criu: pid_t) {
+        var before: CRIUStall?
+        while over.wait(timeout: .now() + .milliseconds(Self.stallInterval)) == .timedOut {
+            let now = CRIUStall(of: criu, below: initPID)
+            if let now, now == before {
+                stall.withLock { $0 = now }
+                _ = kill(criu, SIGKILL)
+                return
+            }
+            before = now
+        }
     }
 
     private func watch(_ criu: TracedThread) {
@@ -141,15 +172,19 @@ struct HeldTask {
 
     static func all(below initPID: pid_t, tracedBy tracer: pid_t) -> [HeldTask] {
         Proc.tree(from: initPID).compactMap { pid in
-            let threads = ((try? Files.names(in: "/proc/\(pid)/task")) ?? []).compactMap { pid_t($0) }.filter
-            {
-                let fields = (try? Files.text("/proc/\(pid)/task/\($0)/status")).map(
-                    ProcessStatus.parseFields)
-                return fields?["TracerPid"] == "\(tracer)"
-            }
+            let numbers = ((try? Files.names(in: "/proc/\(pid)/task")) ?? []).compactMap { pid_t($0) }
+            let threads = numbers.filter { isHeld("/proc/\(pid)/task/\($0)", by: tracer) }
             guard !threads.isEmpty, let status = try? ProcessStatus(pid: pid) else { return nil }
             return HeldTask(pid: pid, name: status.name, threads: threads)
         }
+    }
+
+    /// Whether a thread is in that CRIU's hands. What ends anyway cannot be helped, and is not CRIU's doing.
+    private static func isHeld(_ thread: String, by tracer: pid_t) -> Bool {
+        guard let fields = (try? Files.text("\(thread)/status")).map(ProcessStatus.parseFields),
+            let status = (try? Files.text("\(thread)/stat")).flatMap(ProcessStatus.init(stat:))
+        else { return false }
+        return fields["TracerPid"] == "\(tracer)" && !status.isEnding
     }
 
     /// Threads whose last trap CRIU has not taken note of any more: with CRIU gone it is delivered.

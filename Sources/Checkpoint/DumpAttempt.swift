@@ -90,7 +90,7 @@ struct DumpAttempt: Sendable {
             }
             try? CheckpointStore.remove(directory: directory)
             if case .harmed(let harms) = guardian.outcome { throw harmed(harms) }
-            throw explained(error, isRunning: !initProcess.hasEnded)
+            throw explained(error, lost: guardian.lost, isRunning: !initProcess.hasEnded)
         }
     }
 
@@ -232,10 +232,12 @@ struct DumpAttempt: Sendable {
         }
     }
 
-    private func explained(_ error: any Error, isRunning: Bool) -> any Error {
+    private func explained(_ error: any Error, lost: CRIUGuard.Harm?, isRunning: Bool) -> any Error {
         guard let criu = error as? CRIUError else { return error }
         if let own = criu.underlying as? CheckpointError { return own }
-        let known = CRIUDiagnosis.explain(criu.logLines)
+        let known =
+            lost.map { "process \($0.pid) (\($0.name)) was killed while it was being saved" }
+            ?? CRIUDiagnosis.explain(criu.logLines)
         // Of a CRIU that was killed the log has no reason: how it ended is one.
         let own = criu.code == .connectionClosed ? criu.message : criu.logLines.last ?? criu.description
         let after = isRunning ? "It runs on" : "The container has ended meanwhile"
@@ -243,7 +245,8 @@ struct DumpAttempt: Sendable {
             .dumpFailed,
             "cannot checkpoint \(plan.subject.name): \(known ?? own). \(after); the full log is \(options.logFile)",
             logFile: options.logFile, underlying: criu)
-        return CRIUDiagnosis.isTransient(criu.logLines) ? TransientDumpFailure(final: final) : final
+        return lost != nil || CRIUDiagnosis.isTransient(criu.logLines)
+            ? TransientDumpFailure(final: final) : final
     }
 
     /// The decision was made, and then something failed: only the caller can tell what became of it.

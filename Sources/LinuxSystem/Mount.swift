@@ -92,7 +92,13 @@ public enum Mount {
             do {
                 try unmount(entry.mountPoint)
             } catch {
-                do { try unmount(entry.mountPoint, lazy: true) } catch { failure = failure ?? error }
+                do {
+                    try unmount(entry.mountPoint, lazy: true)
+                } catch {
+                    // Somebody else was faster: it is no mount point any more.
+                    let isGone = [EINVAL, ENOENT].contains((error as? SystemError)?.errno)
+                    if !isGone { failure = failure ?? error }
+                }
             }
         }
         if let failure { throw failure }

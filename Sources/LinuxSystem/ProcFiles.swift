@@ -20,6 +20,8 @@ public struct ProcessStatus: Sendable, Hashable {
     public var startTicks: UInt64
     /// Threads.
     public var threads: Int
+    /// Whether it is on its way out, or out: `PF_EXITING` of the kernel's include/linux/sched.h.
+    public var isEnding: Bool
 
     /// Reads a process; throws if it has gone.
     public init(pid: pid_t) throws {
@@ -37,7 +39,8 @@ public struct ProcessStatus: Sendable, Hashable {
         else { return nil }
         let words = text[text.index(after: close)...].split(whereSeparator: { $0 == " " || $0 == "\n" })
         guard words.count >= 20, let state = words[0].first, let parent = pid_t(words[1]),
-            let group = pid_t(words[2]), let session = pid_t(words[3]), let user = UInt64(words[11]),
+            let group = pid_t(words[2]), let session = pid_t(words[3]), let flags = UInt32(words[6]),
+            let user = UInt64(words[11]),
             let system = UInt64(words[12]), let threads = Int(words[17]), let start = UInt64(words[19])
         else { return nil }
         self.pid = pid
@@ -45,6 +48,7 @@ public struct ProcessStatus: Sendable, Hashable {
         self.state = state
         self.parent = parent
         self.group = group
+        isEnding = flags & 0x4 != 0
         self.session = session
         userTicks = user
         systemTicks = system

@@ -1,4 +1,5 @@
-import CRIU
+@testable import CRIU
+import Glibc
 import Testing
 
 @Suite struct GhostTests {
@@ -116,5 +117,23 @@ import Testing
             block(Self.thread, mask: 5, instruction: 42) + block(Self.thread, mask: 5, instruction: 43)
         #expect(try context(twice) == nil)
         #expect(try context([]) == nil)
+    }
+}
+
+@Suite struct CRIUStallTests {
+    @Test("The first argument of a system call, as /proc/<pid>/syscall shows it")
+    func firstArgument() {
+        let wait = "61 0x4242 0x7ffc1818ebbc 0x40000000 0x0 0x0 0x0 0x7ffc1818eb50 0x7f3818795a02\n"
+        #expect(CRIUStall.firstArgument(wait) == 0x4242)
+        for none in [
+            "running\n", "-1 0x7ffc1818eb50 0x7f3818795a02\n", "", "61 x y\n", "61 0xffffffffffffffff 0x0\n",
+        ] {
+            #expect(CRIUStall.firstArgument(none) == nil, "\(none)")
+        }
+    }
+
+    @Test("A process that only sleeps is waited for by nobody")
+    func nobodyWaits() throws {
+        #expect(CRIUStall(of: getpid(), below: getpid()) == nil)
     }
 }

@@ -66,6 +66,29 @@ extension Integration {
             }
         }
 
+        /// As the kernel does for want of memory. A process of several threads that is killed in CRIU's hands made CRIU
+        /// wait for ever.
+        @Test func aProcessIsKilledWhileItIsSaved() throws {
+            try withHost("killed-process") { host in
+                let guest = try prepare(host)
+                for round in 0..<(2 * Self.rounds) {
+                    // The guest's first process is the one with threads.
+                    let victim = try #require(
+                        host.state.processes.keys.first {
+                            let status = text(of: "/proc/\($0)/status").split(separator: "\n")
+                            return status.contains("Name:\tguest")
+                                && !status.contains("Threads:\t1") && !status.contains("Threads:\t0")
+                        })
+                    let command = try begin(.snapshot, host)
+                    usleep(useconds_t(60_000 + round * 10_000 + Int.random(in: 0..<20_000)))
+                    kill(victim, SIGKILL)
+                    _ = try command.wait(limit: .seconds(30))
+                    try guest.waitUntilUp()
+                    try expectSound(host, guest, "round \(round)")
+                }
+            }
+        }
+
         @Test func aContainerWhoseRuntimeDiedIsStoppedAndStartsAgain() throws {
             try withHost("runtime-idle") { host in
                 let guest = try prepare(host)

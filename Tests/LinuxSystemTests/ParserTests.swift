@@ -63,6 +63,9 @@ struct ParserTests {
         #expect(status.systemTicks == 9)
         #expect(status.threads == 3)
         #expect(status.startTicks == 12345)
+        #expect(!status.isEnding)
+        let ending = line.replacing("4194560", with: "4194564")
+        #expect(ProcessStatus(stat: ending)?.isEnding == true)
         #expect(ProcessStatus(stat: "42 (x") == nil)
         #expect(ProcessStatus(stat: "") == nil)
     }
