@@ -289,7 +289,7 @@ public struct InstancePost: Codable, Sendable, Equatable {
     @Defaulted public var instanceOnly: Bool
     /// With `migration`: the sink's operation that this daemon connects to; null: the sink connects here.
     public var target: InstancePostTarget?
-    /// With `migration`: how the memory of a running container moves: "auto" or "stop-copy".
+    /// With `migration`: how the memory of a running container moves: "auto", "stop-copy" or "post-copy".
     @Defaulted public var apusMemory: String
     /// With `migration`: delete the container here once the other host has it.
     @Defaulted public var apusMove: Bool

@@ -17,20 +17,24 @@ public struct SinkMachine: Sendable, Hashable {
         case held
         /// The container is this host's, and is being let go.
         case resuming
+        /// It runs here, and its memory is still coming.
+        case filling
         /// It runs here; the source has not said that it has ended there.
         case running
         /// Over: it is not here, and why.
         case stayed(String)
         /// Over: it is here.
         case moved
+        /// Over: it was here alone and has ended, because its memory stopped coming.
+        case lost(String)
     }
 
     /// What happens to the sink.
     public enum Event: Sendable, Hashable {
         /// An offer came.
         case offered
-        /// The container can come.
-        case acceptable
+        /// The container can come, and its memory like this.
+        case acceptable(MoveMemory)
         /// It cannot, and why.
         case refusable(String)
         /// Everything is there.
@@ -43,6 +47,10 @@ public struct SinkMachine: Sendable, Hashable {
         case resumed
         /// It cannot run: nothing of it is left.
         case notResumed(String)
+        /// All memory has come.
+        case complete
+        /// It stopped coming, and the container has ended.
+        case memoryLost(String)
         /// The source says that it has ended there.
         case ended
         /// A step on this side failed.
@@ -79,6 +87,14 @@ public struct SinkMachine: Sendable, Hashable {
         case resume
         /// Tell the source that it runs here.
         case sendResumed
+        /// Wait for its memory, then report `complete` or `memoryLost`.
+        case fill
+        /// No more memory can come: let go of the way it came by.
+        case stopFilling
+        /// Tell the source that all memory is here.
+        case sendComplete
+        /// The container is here but has ended, for this reason.
+        case finishLost(String)
         /// Remove everything that has come, processes first.
         case discard
         /// Tell the source why this side gives up.
@@ -93,6 +109,9 @@ public struct SinkMachine: Sendable, Hashable {
         case forget
     }
 
+    /// How memory comes.
+    private var memory = MoveMemory.stopCopy
+
     /// Where the move is.
     public private(set) var state: State
 
@@ -105,7 +124,8 @@ public struct SinkMachine: Sendable, Hashable {
         case (.idle, .offered):
             state = .checking
             return [.journal(.receiving), .check]
-        case (.checking, .acceptable):
+        case (.checking, .acceptable(let memory)):
+            self.memory = memory
             state = .receiving
             return [.sendAccept, .receive]
         case (.checking, .refusable(let reason)):
@@ -120,6 +140,18 @@ public struct SinkMachine: Sendable, Hashable {
         case (.held, .commit):
             state = .resuming
             return [.journal(.committed), .resume]
+        case (.resuming, .resumed) where memory == .postCopy:
+            state = .filling
+            return [.journal(.resumed), .sendResumed, .fill]
+        case (.filling, .complete):
+            state = .running
+            return [.sendComplete, .finishMoved]
+        case (.filling, .memoryLost(let reason)):
+            state = .lost(reason)
+            return [.sendAbort(reason), .finishLost(reason), .forget]
+        case (.filling, .linkLost), (.filling, .peerFailed), (.filling, .failed), (.filling, .ended):
+            // Perhaps all has come: whoever waits for it will say.
+            return [.stopFilling]
         case (.resuming, .resumed):
             state = .running
             return [.journal(.resumed), .sendResumed, .finishMoved]
@@ -130,12 +162,12 @@ public struct SinkMachine: Sendable, Hashable {
         case (.running, .ended):
             state = .moved
             return [.forget]
-        case (.running, .asked), (.moved, .asked):
+        case (.filling, .asked), (.running, .asked), (.moved, .asked), (.lost, .asked):
             return [.answer(.moved)]
         case (.resuming, .asked):
             // Not certain yet: who asks will ask again.
             return []
-        case (.resuming, _), (.running, _), (.moved, _):
+        case (.resuming, _), (.filling, _), (.running, _), (.moved, _), (.lost, _):
             return []
         case (.stayed, .asked):
             return [.answer(.stayed)]

@@ -20,6 +20,8 @@ public struct SourceMachine: Sendable, Hashable {
         case committing
         /// As `committing`, and the connection is gone: the sink has to be asked.
         case inDoubt
+        /// It runs at the sink, which gets its memory from here. What stands still here can never run again.
+        case serving
         /// The container is the sink's; it is being ended here.
         case leaving
         /// Over: it runs here, and why.
@@ -32,8 +34,8 @@ public struct SourceMachine: Sendable, Hashable {
     public enum Event: Sendable, Hashable {
         /// Begin.
         case start
-        /// The sink accepts the offer.
-        case accepted
+        /// The sink accepts the offer, and memory is to go like this.
+        case accepted(MoveMemory)
         /// The sink refuses it, and why.
         case refused(String)
         /// The first pass over the files is over.
@@ -44,6 +46,8 @@ public struct SourceMachine: Sendable, Hashable {
         case held
         /// The sink has let it run.
         case resumed
+        /// The sink has all memory.
+        case complete
         /// What was left here has ended.
         case ended
         /// A step on this side failed.
@@ -88,7 +92,14 @@ public struct SourceMachine: Sendable, Hashable {
         case finishStayed(String)
         /// Forget the move: the container is the sink's.
         case finishMoved
+        /// Forget the move: the container is the sink's, but its processes were lost for this reason.
+        case finishLost(String)
     }
+
+    /// How memory moves.
+    private var memory = MoveMemory.stopCopy
+    /// Why the sink cannot have got all memory.
+    private var loss: String?
 
     /// Where the move is.
     public private(set) var state: State
@@ -102,7 +113,8 @@ public struct SourceMachine: Sendable, Hashable {
         case (.idle, .start):
             state = .offered
             return [.journal(.undecided), .sendOffer]
-        case (.offered, .accepted):
+        case (.offered, .accepted(let memory)):
+            self.memory = memory
             state = .copying
             return [.copy]
         case (.offered, .refused(let reason)):
@@ -117,12 +129,21 @@ public struct SourceMachine: Sendable, Hashable {
         case (.sent, .held):
             state = .committing
             return [.journal(.committing), .sendCommit]
+        case (.committing, .resumed) where memory == .postCopy:
+            state = .serving
+            return [.journal(.moved)]
+        case (.serving, .complete):
+            return leave(because: nil)
+        case (.serving, .peerFailed(let reason)), (.serving, .failed(let reason)):
+            return leave(because: reason)
+        case (.serving, .linkLost):
+            return leave(because: Self.connectionLost)
         case (.committing, .resumed), (.inDoubt, .resumed), (.inDoubt, .verdict(.moved)):
-            state = .leaving
-            return [.journal(.moved), .end]
+            // What was to come over the connection went with it.
+            return [.journal(.moved)] + leave(because: memory == .postCopy ? Self.connectionLost : nil)
         case (.leaving, .ended):
             state = .moved
-            return [.sendEnded, .finishMoved]
+            return [.sendEnded, loss.map { .finishLost($0) } ?? .finishMoved]
         case (.leaving, .failed):
             // What cannot be ended now is fenced, and tried again.
             return [.end]
@@ -135,7 +156,8 @@ public struct SourceMachine: Sendable, Hashable {
             return [.ask]
         case (.idle, .restarted(let journal)):
             return resume(journal)
-        case (.idle, _), (.committing, _), (.inDoubt, _), (.leaving, _), (.stayed, _), (.moved, _):
+        case (.idle, _), (.committing, _), (.inDoubt, _), (.serving, _), (.leaving, _), (.stayed, _),
+            (.moved, _):
             // Too early or too late to change anything, or nothing new.
             return []
         case (_, .failed(let reason)):
@@ -143,12 +165,21 @@ public struct SourceMachine: Sendable, Hashable {
         case (_, .peerFailed(let reason)):
             return stay(reason, tellPeer: false)
         case (_, .linkLost):
-            return stay("the connection to the other host was lost", tellPeer: false)
+            return stay(Self.connectionLost, tellPeer: false)
         case (_, .cancelled):
             return stay("it was cancelled", tellPeer: true)
         default:
             return stay("the other host said something out of turn", tellPeer: true)
         }
+    }
+
+    private static let connectionLost = "the connection to the other host was lost"
+
+    /// The container is the sink's, with all memory or, for that reason, without.
+    private mutating func leave(because loss: String?) -> [Action] {
+        self.loss = loss
+        state = .leaving
+        return [.end]
     }
 
     /// Gives up: the container runs on here.

@@ -38,6 +38,72 @@ extension Integration {
             }
         }
 
+        @Test func aRunningContainerGoesThereAndBackBeforeItsMemory() throws {
+            try HostPair.with("post-copy") { hosts in
+                let name = Integration.freshName()
+                try hosts.one.launch(.busybox, name)
+                let guest = try Guest.start(in: name, of: .busybox, on: hosts.one)
+                var last = try guest.verify()
+                try hosts.one.apus("config", "set", name, "migration.postcopy", "false")
+                let forbidden = try hosts.one.apus(
+                    "move", name, "two:", "--memory", "post-copy", expecting: 1)
+                #expect(forbidden.complaint.contains("migration.postcopy"), "\(forbidden)")
+                let unknown = try hosts.one.apus("move", name, "two:", "--memory", "pre-copy", expecting: 1)
+                #expect(unknown.complaint.contains("pre-copy"), "\(unknown)")
+                try hosts.one.apus("config", "unset", name, "migration.postcopy")
+                var home = hosts.one
+                for round in 1...2 {
+                    let target = hosts.other(home)
+                    try home.apus(
+                        "move", name, "\(hosts.remote(of: target)):", "--memory", "post-copy")
+                    #expect(try hosts.home(of: name) === target)
+                    expectOnlyDaemon(on: home, "round \(round)")
+                    home = target
+                    let now = try Guest(name: name, host: home, folder: guest.folder).verify("round \(round)")
+                    #expect(now.id == last.id, "round \(round): it is another process")
+                    #expect(now.tick > last.tick)
+                    last = now
+                }
+                try home.apus("delete", name, "--force")
+            }
+        }
+
+        /// Whenever the source dies, there is one container, or it is stopped on one host and both have said so.
+        @Test func theSourceIsKilledWhileMemoryIsComing() throws {
+            try HostPair.with("post-copy-kill") { hosts in
+                for round in 0..<6 {
+                    let name = Integration.freshName()
+                    try hosts.one.launch(.busybox, name)
+                    let guest = try Guest.start(in: name, of: .busybox, on: hosts.one)
+                    let before = try guest.verify()
+                    let command = try hosts.one.begin("move", name, "two:", "--memory", "post-copy")
+                    usleep(useconds_t(round * 150_000 + Int.random(in: 0..<150_000)))
+                    try hosts.one.killDaemon()
+                    let outcome = try command.wait(limit: .seconds(90))
+                    try hosts.one.startDaemon()
+                    let when = "round \(round): \(outcome)"
+                    try eventually("both hosts to be done with the move", limit: .seconds(30)) {
+                        try hosts.all.allSatisfy { try $0.query("/1.0/operations")["running"].array.isEmpty }
+                    }
+                    let states = try hosts.all.map { try $0.status(of: name) }
+                    if let index = states.firstIndex(of: "Running") {
+                        let home = hosts.all[index]
+                        #expect(states.filter { $0 == "Running" }.count == 1, "\(when)")
+                        let now = try Guest(name: name, host: home, folder: guest.folder).verify(when)
+                        #expect(now.id == before.id, "\(when)")
+                    } else {
+                        #expect(states[1] == "Stopped", "\(when)")
+                        let log = try String(contentsOfFile: hosts.two.log, encoding: .utf8)
+                        #expect(log.contains("its processes are lost"), "\(when)")
+                    }
+                    for host in hosts.all where try host.status(of: name) != nil {
+                        try host.apus("delete", name, "--force")
+                    }
+                    for host in hosts.all { expectOnlyDaemon(on: host, when) }
+                }
+            }
+        }
+
         @Test(arguments: ["pull", "push", "relay"])
         func allThreeWays(mode: String) throws {
             try HostPair.with("ways-\(mode)") { hosts in

@@ -18,18 +18,22 @@ struct MoveModel: Hashable {
         case none
         /// Restored, not running; they end with the daemon.
         case held
+        /// It runs, but what it touches may still be at the source.
+        case filling
         case running
+        /// Memory stopped coming, so it was ended.
+        case lost
     }
 
     /// What travels.
     enum Message: Hashable {
-        case offer, accept, state, held, commit, resumed, ended
+        case offer, accept, state, held, commit, resumed, complete, ended
         case refuse(String), abort(String)
     }
 
     /// Work that takes a while and then reports.
     enum Work: Hashable {
-        case copy, save, end, ask, check, receive, restore, resume
+        case copy, save, end, ask, check, receive, restore, resume, fill
     }
 
     var source: SourceMachine? = SourceMachine()
@@ -53,10 +57,16 @@ struct MoveModel: Hashable {
     var faults: Int
     /// Whether the fence holds; false shows that the model would see a source without one.
     let fences: Bool
+    /// How memory moves.
+    let memory: MoveMemory
+    /// Whether the source knows of that; false shows that the model would see one that ends too early.
+    let serves: Bool
 
-    init(faults: Int, fences: Bool = true) {
+    init(faults: Int, fences: Bool = true, memory: MoveMemory = .stopCopy, serves: Bool = true) {
         self.faults = faults
         self.fences = fences
+        self.memory = memory
+        self.serves = serves
         sourceActions = source?.handle(.start) ?? []
     }
 
@@ -65,9 +75,11 @@ struct MoveModel: Hashable {
 
     /// What must never be.
     var offence: String? {
-        if sourceTasks == .running, sinkTasks == .running { return "it runs on both hosts" }
+        let runsThere = sinkTasks == .running || sinkTasks == .filling
+        if sourceTasks == .running, runsThere || sinkTasks == .lost { return "it runs on both hosts" }
+        if sourceTasks == .ended, sinkTasks == .filling, isLinked { return "its memory was ended under it" }
         if sourceTasks == .ended, !hasRunOnSink { return "it ended on the source and never ran on the sink" }
-        if sourceTasks == .ended, sinkTasks != .running { return "it is on neither host" }
+        if sourceTasks == .ended, !runsThere, sinkTasks != .lost { return "it is on neither host" }
         return nil
     }
 
@@ -75,6 +87,9 @@ struct MoveModel: Hashable {
     var unrest: String? {
         let here = sourceTasks == .running
         let there = sinkTasks == .running
+        if sinkTasks == .lost {
+            return sourceTasks == .ended ? nil : "what is of no use stands still for ever"
+        }
         if here == there { return "at rest it runs \(here ? "twice" : "nowhere")" }
         if sinkTasks == .held { return "a held copy was forgotten" }
         return sourceTasks == .fenced || sourceTasks == .stopped
@@ -160,7 +175,7 @@ struct MoveModel: Hashable {
                     next.append(
                         faulty {
                             $0.sinkWork.remove(work)
-                            $0.tellSink(work == .resume ? .notResumed("resume") : .failed("\(work)"))
+                            $0.fail(work)
                         })
                 }
             }
@@ -168,10 +183,22 @@ struct MoveModel: Hashable {
         return next
     }
 
+    private mutating func fail(_ work: Work) {
+        switch work {
+        case .resume: tellSink(.notResumed("resume"))
+        case .fill:
+            sinkTasks = .lost
+            tellSink(.memoryLost("fill"))
+        default: tellSink(.failed("\(work)"))
+        }
+    }
+
     private mutating func cut(keepingToSource: Int, toSink kept: Int) {
         isLinked = false
         toSource = Array(toSource.prefix(keepingToSource))
         toSink = Array(toSink.prefix(kept))
+        // The pages still missing come no more.
+        if sinkTasks == .filling { sinkTasks = .lost }
         sourceUnaware = source != nil
         sinkUnaware = sink != nil
     }
@@ -190,6 +217,7 @@ struct MoveModel: Hashable {
         sinkActions = []
         sinkWork = []
         if sinkTasks == .held { sinkTasks = .none }
+        if sinkTasks == .filling { sinkTasks = .lost }
         cut(keepingToSource: toSource.count, toSink: 0)
     }
 
@@ -236,7 +264,7 @@ struct MoveModel: Hashable {
         case .end: sourceWork.insert(.end)
         case .sendEnded: send(.ended, toSource: false)
         case .sendAbort(let reason): send(.abort(reason), toSource: false)
-        case .finishStayed, .finishMoved:
+        case .finishStayed, .finishMoved, .finishLost:
             sourceJournal = nil
             // The connection is closed.
             if isLinked { cut(keepingToSource: 0, toSink: toSink.count) }
@@ -259,13 +287,16 @@ struct MoveModel: Hashable {
             sinkWork = []
             if sinkTasks == .held { sinkTasks = .none }
         case .sendAbort(let reason): send(.abort(reason), toSource: true)
+        case .fill: sinkWork.insert(.fill)
+        case .stopFilling: if sinkTasks == .filling { sinkTasks = .lost }
+        case .sendComplete: send(.complete, toSource: true)
         case .answer(let verdict):
             if sourceWork.contains(.ask) {
                 sourceWork.remove(.ask)
                 tellSource(.verdict(verdict))
             }
         case .finishMoved: break
-        case .finishStayed:
+        case .finishStayed, .finishLost:
             if isLinked { cut(keepingToSource: toSource.count, toSink: 0) }
             sinkUnaware = false
         case .forget: sinkJournal = nil
@@ -296,7 +327,7 @@ struct MoveModel: Hashable {
         switch work {
         case .check:
             sinkWork.remove(work)
-            tellSink(.acceptable)
+            tellSink(.acceptable(memory))
         // Ends with the message `state`.
         case .receive: break
         case .restore:
@@ -305,16 +336,21 @@ struct MoveModel: Hashable {
             tellSink(.restored)
         case .resume:
             sinkWork.remove(work)
-            sinkTasks = .running
+            sinkTasks = memory == .stopCopy ? .running : isLinked ? .filling : .lost
             hasRunOnSink = true
             tellSink(.resumed)
+        case .fill:
+            sinkWork.remove(work)
+            if sinkTasks == .filling { sinkTasks = .running }
+            tellSink(sinkTasks == .lost ? .memoryLost("lost") : .complete)
         default: break
         }
     }
 
     private mutating func take(_ message: Message, atSource: Bool) {
         switch message {
-        case .accept: tellSource(.accepted)
+        case .accept: tellSource(.accepted(serves ? memory : .stopCopy))
+        case .complete: tellSource(.complete)
         case .refuse(let reason): tellSource(.refused(reason))
         case .held: tellSource(.held)
         case .resumed: tellSource(.resumed)

@@ -33,6 +33,27 @@ import Testing
         #expect(model.sinkJournal == nil)
     }
 
+    @Test func withoutFaultsItMovesBeforeItsMemory() {
+        let result = explore(MoveModel(faults: 0, memory: .postCopy))
+        #expect(result.offence == nil)
+        #expect(result.ends > 0)
+    }
+
+    /// Only a fault while memory was coming may cost the container, and both hosts are done with it then.
+    @Test(arguments: [1, 2, 3])
+    func neverTwoAndLostOnlyWithItsMemory(faults: Int) {
+        let result = explore(MoveModel(faults: faults, memory: .postCopy))
+        #expect(result.offence == nil)
+        #expect(result.ends > 0)
+        #expect(result.states > [20, 500, 3_000, 8_000][faults])
+    }
+
+    /// The model sees a source that does not wait for the sink to have all memory.
+    @Test func withoutServingItWouldBeLost() {
+        let result = explore(MoveModel(faults: 0, memory: .postCopy, serves: false))
+        #expect(result.offence?.hasPrefix("its memory was ended") == true)
+    }
+
     @Test(arguments: [0, 1, 2, 3, 4])
     func neverTwoAndNeverNone(faults: Int) {
         let result = explore(MoveModel(faults: faults))
@@ -50,7 +71,7 @@ import Testing
 
     @Test func aSourceInDoubtNeitherRunsNorEnds() {
         var source = SourceMachine()
-        for event: SourceMachine.Event in [.start, .accepted, .copied, .saved, .held] {
+        for event: SourceMachine.Event in [.start, .accepted(.stopCopy), .copied, .saved, .held] {
             _ = source.handle(event)
         }
         #expect(source.handle(.linkLost) == [.ask])

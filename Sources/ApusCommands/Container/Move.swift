@@ -44,7 +44,8 @@ package struct Move: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How the memory of a running container goes: auto or stop-copy.", valueName: "memory"))
+            "How the memory of a running container goes: auto, stop-copy, or post-copy, which loses it if a host or the network fails before all is there.",
+            valueName: "memory"))
     package var memory = MemoryMode.auto
 
     @Flag(name: .long, help: "Leave the snapshots behind, which deletes them.")

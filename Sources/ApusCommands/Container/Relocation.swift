@@ -19,6 +19,10 @@ package enum MemoryMode: String, ExpressibleByArgument, CaseIterable, Sendable {
     case auto
     /// While it stands still.
     case stopCopy = "stop-copy"
+    /// After it has gone on.
+    case postCopy = "post-copy"
+    /// In rounds before, which only hosts can say whether they can.
+    case preCopy = "pre-copy"
 }
 
 /// A container on its way from one host to another.

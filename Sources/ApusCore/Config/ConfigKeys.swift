@@ -60,6 +60,9 @@ public enum ConfigKeys {
             "limits.processes", .integer(1...4_194_304), default: "no limit", live: true,
             "How many processes and threads it can have"),
         ConfigKey(
+            "migration.downtime.target", .integer(1...3_600_000), default: "300", live: true,
+            "Milliseconds that a move may have it stand still for its memory, where that can be chosen"),
+        ConfigKey(
             "migration.incremental.memory", .bool, default: "false", live: true,
             "Accepted for LXD's sake; has no effect until containers can be moved while they run"),
         ConfigKey(
@@ -68,6 +71,10 @@ public enum ConfigKeys {
         ConfigKey(
             "migration.incremental.memory.iterations", .integer(1...1000), default: "10", live: true,
             "Most rounds of memory transfer before the final one; as above"),
+        ConfigKey(
+            "migration.postcopy", .bool, default: "true", live: true,
+            "Whether it may move before its memory: if a host or the network fails before all is there, it is lost"
+        ),
         ConfigKey(
             "security.idmap.base", .integer(1...4_294_000_000), default: "chosen by the daemon", live: false,
             "First host id of its user namespace"),

@@ -83,11 +83,12 @@ extension ContainerService {
     }
 
     /// Restores the processes, which then stand ready to run.
-    nonisolated func restore(_ prepared: PreparedArrival, from directory: String) async throws -> HeldRestore
-    {
+    nonisolated func restore(
+        _ prepared: PreparedArrival, from directory: String, pages: FileDescriptor? = nil
+    ) async throws -> HeldRestore {
         let options = RestoreOptions(
             checkpoint: directory, logFile: logFile(prepared.spec.name, "criu-restore"), verify: false)
-        return try await prepared.restore.restore(options)
+        return try await prepared.restore.restore(options, pages: pages)
     }
 
     /// Lets the processes run: the container is this host's, and gets what has come for it.

@@ -40,9 +40,12 @@ extension ContainerService {
         refusals += spaceObjections(arrival, offer)
         let choice = try await transferChoice(arrival, offer)
         if choice == nil { refusals.append("the two hosts have no way in common to send its files") }
+        let memory = await chooseMemory(offer)
+        if let refusal = memory.refusal { refusals.append(refusal) }
+        answer.memoryMode = memory.mode.rawValue
+        answer.memoryReason = memory.reason
         answer.refusals = refusals
         if let choice { answer.transfer = try JSONEncoder().encode(choice) }
-        answer.memoryMode = "stop-copy"
         return ArrivalOutcome(answer: answer, choice: choice)
     }
 

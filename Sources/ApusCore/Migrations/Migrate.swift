@@ -12,14 +12,11 @@ extension ContainerService {
         let entry = try entry(name)
         let live = post.live && entry.live != nil
         if live { try await checkMovable(name) }
-        guard ["", "auto", "stop-copy"].contains(post.apusMemory) else {
-            throw ServiceError.badRequest(
-                "\"\(post.apusMemory)\" is not a way to move memory; use \"auto\" or \"stop-copy\""
-            )
-        }
+        try MemoryWish.check(post.apusMemory)
+        let memory = live ? try await memoryWish(name, post.apusMemory) : nil
         return try send(name, post, live: live) { sockets, handle in
-            if live {
-                let plan = try await self.sourcePlan(name, post)
+            if let memory {
+                let plan = try await self.sourcePlan(name, post, memory)
                 return try await SourceMove(self, plan, sockets, handle).run()
             }
             return try await StatelessSource(self, name, post, sockets, handle).run()

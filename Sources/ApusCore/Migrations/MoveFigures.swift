@@ -1,10 +1,12 @@
 import ApusAPI
+import Migration
 import Synchronization
 
 /// What a move has measured, for its operation's metadata. Times in microseconds, sizes in bytes.
 final class MoveFigures: Sendable {
     private struct State {
         var numbers: [String: Int64] = [:]
+        var words: [String: String] = [:]
         var passes: [JSONValue] = []
     }
 
@@ -13,6 +15,11 @@ final class MoveFigures: Sendable {
 
     /// Sets a figure.
     func set(_ name: String, _ value: Int64) { state.withLock { $0.numbers[name] = value } }
+
+    /// Notes how memory moves, and why.
+    func set(_ memory: MoveMemory, because reason: String) {
+        state.withLock { $0.words = ["memory": memory.rawValue, "memory_reason": reason] }
+    }
 
     /// Adds to a figure.
     func add(_ name: String, _ value: Int) { state.withLock { $0.numbers[name, default: 0] += Int64(value) } }
@@ -37,6 +44,7 @@ final class MoveFigures: Sendable {
     var json: JSONValue {
         state.withLock { state in
             var members = state.numbers.mapValues { JSONValue.int($0) }
+            members.merge(state.words.mapValues { .string($0) }) { $1 }
             members["passes"] = .array(state.passes)
             return .object(members)
         }

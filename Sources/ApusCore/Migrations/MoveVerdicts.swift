@@ -99,7 +99,7 @@ extension ContainerService {
             do {
                 try await SourceMove(self, plan, MoveSockets(), handle).resume(journal)
                 self.logger(move.container).notice(
-                    "an interrupted move is finished: it runs on the other host")
+                    "an interrupted move is finished: it is the other host's")
             } catch {
                 self.logger(move.container).notice("\(ServiceError.text(of: error))")
             }

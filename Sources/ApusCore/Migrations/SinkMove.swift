@@ -29,6 +29,8 @@ actor SinkMove {
     private var work: Task<Void, Never>?
     private var askers: [CheckedContinuation<MoveVerdict?, Never>] = []
     private var isOver = false
+    private var isLinkLost = false
+    private var memory = MoveMemory.stopCopy
 
     // What has come so far.
     private var volume: (any VolumeReceiver)?
@@ -80,7 +82,7 @@ actor SinkMove {
 
     private var verdict: MoveVerdict? {
         switch machine.state {
-        case .running, .moved: .moved
+        case .filling, .running, .moved, .lost: .moved
         case .resuming: nil
         default: .stayed
         }
@@ -101,6 +103,7 @@ actor SinkMove {
     private func loop() async throws -> [String: JSONValue] {
         listen()
         for await event in events.stream {
+            if event == .linkLost { isLinkLost = true }
             for action in machine.handle(event) {
                 do {
                     try await perform(action)
@@ -113,7 +116,9 @@ actor SinkMove {
             switch machine.state {
             case .stayed(let reason):
                 throw ServiceError.failure("cannot take in \(arrival.record.name): \(reason)")
-            case .running where event == .linkLost, .moved:
+            case .lost(let reason):
+                throw ServiceError.failure("\(arrival.record.name) is lost: \(reason)")
+            case .running where isLinkLost, .moved:
                 figures.set("total_us", figures.elapsed)
                 return ["apus_move": figures.json]
             case .resuming where event == .asked: tellAskers(nil)
@@ -143,6 +148,10 @@ actor SinkMove {
             await work?.value
             await discard()
         case .sendAbort(let reason): try? await control.send(.abort(.with { $0.reason = reason }))
+        case .fill: begin(nil) { await $0.fill() }
+        case .stopFilling: await pages.end()
+        case .sendComplete: try? await control.send(.complete(.init()))
+        case .finishLost(let reason): await containers.tellLostHere(arrival.record.name, reason)
         case .answer(let verdict): tellAskers(verdict)
         case .finishMoved: handle.progress("Waiting for the source to end")
         case .finishStayed: break
@@ -203,8 +212,10 @@ actor SinkMove {
         let outcome = try await containers.check(arrival, header)
         answer = outcome.answer
         if let choice = outcome.choice { self.choice = choice }
+        memory = MoveMemory(rawValue: answer.memoryMode) ?? .stopCopy
         events.continuation.yield(
-            answer.refusals.isEmpty ? .acceptable : .refusable(answer.refusals.joined(separator: "; ")))
+            answer.refusals.isEmpty
+                ? .acceptable(memory) : .refusable(answer.refusals.joined(separator: "; ")))
     }
 
     private func sendAnswer() async throws {
@@ -227,8 +238,10 @@ actor SinkMove {
                 guard let state else { throw outOfTurn }
                 try state.accept(try CheckpointChunk(decoding: Array(chunk.piece)))
             case .state:
-                guard let state, let pageReceiver else { throw outOfTurn }
+                guard let state else { throw outOfTurn }
                 _ = try state.finish()
+                guard memory == .stopCopy else { return }
+                guard let pageReceiver else { throw outOfTurn }
                 let received = try await pageReceiver.received()
                 figures.set("memory_received", received.bytes)
                 await pages.halt()
@@ -310,16 +323,18 @@ actor SinkMove {
         let place = try await containers.moveDirectory(offer.moveID, bytes: bytes)
         let state = try CheckpointReceiver(directory: place, limit: 1 << 30)
         self.state = state
-        let criu = try await sockets.socket(.criu)
-        let socket = try await pages.begin(criu)
-        pageReceiver = try await containers.receivePages(socket, state)
+        if memory == .stopCopy {
+            let socket = try await pages.begin(try await sockets.socket(.criu))
+            pageReceiver = try await containers.receivePages(socket, state)
+        }
         try await control.send(.ready(.init()))
     }
 
     private func restore() async throws {
         guard let prepared, let volume, let state else { throw outOfTurn }
         let start = ContinuousClock.now
-        let held = try await containers.restore(prepared, from: state.directory)
+        let way = try await memory == .postCopy ? pages.begin(sockets.socket(.criu)) : nil
+        let held = try await containers.restore(prepared, from: state.directory, pages: way)
         self.held = held
         rollback.add { [containers] in await containers.abandon(held, prepared.spec) }
         try await volume.install()
@@ -337,10 +352,23 @@ actor SinkMove {
             figures.set("resume_us", (ContinuousClock.now - start).microseconds)
             rollback.disarm()
             events.continuation.yield(.resumed)
-            await settle()
+            if memory == .stopCopy { await settle() }
         } catch {
             events.continuation.yield(.notResumed(ServiceError.text(of: error)))
         }
+    }
+
+    /// It runs, and its memory follows.
+    private func fill() async {
+        do {
+            try await containers.memoryComplete(arrival.record.name)
+            events.continuation.yield(.complete)
+        } catch {
+            events.continuation.yield(
+                .memoryLost(
+                    "its memory stopped coming before all was there (\(ServiceError.text(of: error)))"))
+        }
+        await settle()
     }
 
     /// What has time until it runs.

@@ -20,6 +20,7 @@ actor SourceMove {
     private var machine = SourceMachine()
     private var control: ControlChannel?
     var answer = MoveAnswer()
+    private var memory = MoveMemory.stopCopy
     private var reading: Task<Void, Never>?
     private var work: Task<Void, Never>?
     private var asking: Task<Void, Never>?
@@ -80,8 +81,8 @@ actor SourceMove {
             for action in machine.handle(event) {
                 do {
                     if let result = try await perform(action) { return result }
-                } catch let stayed as MoveStayed {
-                    throw stayed.error
+                } catch let failed as MoveFailed {
+                    throw failed.error
                 } catch {
                     // What was to follow must not be done now.
                     events.continuation.yield(.failed(ServiceError.text(of: error)))
@@ -112,7 +113,10 @@ actor SourceMove {
         case .sendAbort(let reason): try? await send(.abort(.with { $0.reason = reason }))
         case .finishStayed(let reason):
             try await containers.forgetMove(plan.id, as: .source(.undecided))
-            throw MoveStayed(error: .failure("cannot move \(plan.name): \(reason)"))
+            throw MoveFailed(error: .failure("cannot move \(plan.name): \(reason)"))
+        case .finishLost(let reason):
+            try await containers.forgetMove(plan.id, as: .source(.moved))
+            throw MoveFailed(error: await containers.tellLost(plan.name, reason))
         case .finishMoved:
             try await containers.forgetMove(plan.id, as: .source(.moved))
             figures.set("total_us", figures.elapsed)
@@ -165,6 +169,9 @@ actor SourceMove {
                     case .resumed(let resumed):
                         self.noteResumed(resumed.resumeMicroseconds)
                         events.yield(.resumed)
+                    case .complete:
+                        self.noteComplete()
+                        events.yield(.complete)
                     case .abort(let abort): events.yield(.peerFailed(abort.reason))
                     case let other: answers.yield(other)
                     }
@@ -192,7 +199,9 @@ actor SourceMove {
             events.continuation.yield(.refused(answer.refusals.joined(separator: "; ")))
             return false
         }
-        events.continuation.yield(.accepted)
+        memory = plan.memory(answer)
+        figures.set(memory, because: answer.memoryReason.isEmpty ? plan.memoryReason : answer.memoryReason)
+        events.continuation.yield(.accepted(memory))
         return true
     }
 
@@ -204,6 +213,8 @@ actor SourceMove {
         note("resume_us", microseconds)
         figures.set("downtime_us", sinceFrozen)
     }
+
+    private func noteComplete() { figures.set("memory_us", sinceFrozen) }
 
     /// Waits for one thing that the sink has to say now.
     func expect(_ what: String, _ wanted: (MoveMessage) -> Bool) async throws {
@@ -229,11 +240,22 @@ actor SourceMove {
         let tries = PageStream()
         handle?.progress("Handing over")
         do {
+            if memory == .postCopy { try await announce(attempt: 1) }
             let result = try await containers.handOver(
                 live, into: place,
-                memory: .stream { attempt in try await self.pageSocket(attempt, criu, tries) },
+                memory: memory == .postCopy
+                    ? .lazy : .stream { attempt in try await self.pageSocket(attempt, criu, tries) },
                 onFrozen: { try await self.lastPass(sender, fs) }
-            ) { handOver in try await self.exchange(handOver, sender, fs, tries) }
+            ) { handOver in
+                guard await self.memory == .postCopy else {
+                    return try await self.exchange(handOver, sender, fs)
+                }
+                let way = try await tries.begin(criu) { [figures = self.figures] in
+                    figures.add("memory_sent", $0)
+                }
+                // Until the sink has all of it, or none of that matters any more.
+                try await handOver.serving(way) { try await self.exchange(handOver, sender, fs) }
+            }
             figures.set("criu_frozen_us", Int64(result.frozenMicroseconds))
             figures.set("attempts", Int64(result.attempts))
         } catch {
@@ -257,14 +279,18 @@ actor SourceMove {
         -> FileDescriptor
     {
         await tries.halt()
+        try await announce(attempt: attempt)
+        return try await tries.begin(criu, isDump: true) { [figures] in figures.add("memory_sent", $0) }
+    }
+
+    private func announce(attempt: Int) async throws {
         try await send(.freezing(.with { $0.attempt = UInt32(attempt) }))
         try await expect("readiness for memory") { if case .ready = $0 { true } else { false } }
-        return try await tries.begin(criu, isDump: true) { [figures] in figures.add("memory_sent", $0) }
     }
 
     /// Everything stands still and is saved: the sink gets the rest, restores, and the two agree on who has it.
     private func exchange(
-        _ handOver: HandOver, _ sender: any VolumeSender, _ fs: any MessageSocket, _ tries: PageStream
+        _ handOver: HandOver, _ sender: any VolumeSender, _ fs: any MessageSocket
     ) async throws {
         self.handOver = handOver
         figures.set("dump_us", sinceFrozen)
@@ -366,7 +392,7 @@ actor SourceMove {
     }
 }
 
-/// The container stayed; the error says why.
-private struct MoveStayed: Error {
+/// The container stayed, or was lost; the error says why.
+private struct MoveFailed: Error {
     let error: ServiceError
 }

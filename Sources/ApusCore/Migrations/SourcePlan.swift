@@ -27,6 +27,8 @@ struct SourcePlan: Sendable {
     var deletes: Bool
     /// What is sent first.
     var header: MigrationHeader
+    /// Why memory is to move as the header says.
+    var memoryReason = ""
     /// Where the sink can be asked, if that is known from a former life of the daemon.
     var peer: MovePeerAddress?
     /// When it began.
@@ -38,11 +40,17 @@ struct SourcePlan: Sendable {
             id: id, role: .source(state), container: name, secret: secret, peer: peer, deletes: deletes,
             startedAt: startedAt)
     }
+
+    /// How memory moves; a sink that wants what was not offered does not get it.
+    func memory(_ answer: MoveAnswer) -> MoveMemory {
+        header.apusOffer.memoryMode == MoveMemory.stopCopy.rawValue
+            ? .stopCopy : MoveMemory(rawValue: answer.memoryMode) ?? .stopCopy
+    }
 }
 
 extension ContainerService {
     /// Puts together what a live move begins with.
-    func sourcePlan(_ name: String, _ post: InstancePost) async throws -> SourcePlan {
+    func sourcePlan(_ name: String, _ post: InstancePost, _ memory: MemoryWish) async throws -> SourcePlan {
         let entry = try entry(name)
         let driver = try pools.driver(entry.record.pool)
         let withoutSnapshots = post.containerOnly || post.instanceOnly
@@ -53,7 +61,7 @@ extension ContainerService {
         offer.secret = RandomID.secret()
         offer.live = true
         offer.move = post.apusMove
-        offer.memoryMode = post.apusMemory.isEmpty ? "auto" : post.apusMemory
+        offer.memoryMode = memory.mode
         offer.instance = try APIJSON.encode(instanceToMove(entry))
         let checkpointer = try await context.checkpoints.checkpointer()
         offer.compatibility = try JSONEncoder().encode(checkpointer.compatibility)
@@ -74,7 +82,7 @@ extension ContainerService {
         return SourcePlan(
             id: offer.moveID, secret: offer.secret, name: name, live: entry.live, driver: driver,
             snapshots: snapshots.map(\.name), deletes: post.apusMove, header: header,
-            startedAt: .now())
+            memoryReason: memory.reason, startedAt: .now())
     }
 
     /// The container as the other host is to have it.

@@ -950,6 +950,15 @@ package nonisolated struct Migration_ApusMessage: Sendable {
     set {kind = .packets(newValue)}
   }
 
+  /// Sink: all memory that was to come after the container is there.
+  package var complete: Migration_ApusComplete {
+    get {
+      if case .complete(let v)? = kind {return v}
+      return Migration_ApusComplete()
+    }
+    set {kind = .complete(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -977,6 +986,8 @@ package nonisolated struct Migration_ApusMessage: Sendable {
     case abort(Migration_ApusAbort)
     /// Source: packets that have come for the container while it stood still.
     case packets(Migration_ApusPackets)
+    /// Sink: all memory that was to come after the container is there.
+    case complete(Migration_ApusComplete)
 
     fileprivate var isInitialized: Bool {
       // The use of inline closures is to circumvent an issue where the compiler
@@ -1254,6 +1265,16 @@ package nonisolated struct Migration_ApusPackets: Sendable {
   package init() {}
 
   fileprivate var _interface: String? = nil
+}
+
+package nonisolated struct Migration_ApusComplete: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct Migration_ApusAbort: Sendable {
@@ -2168,7 +2189,7 @@ nonisolated extension Migration_ApusAnswer: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension Migration_ApusMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ApusMessage"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pass\0\u{1}written\0\u{1}freezing\0\u{1}ready\0\u{1}chunk\0\u{1}state\0\u{1}held\0\u{1}commit\0\u{1}resumed\0\u{1}ended\0\u{1}abort\0\u{1}packets\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pass\0\u{1}written\0\u{1}freezing\0\u{1}ready\0\u{1}chunk\0\u{1}state\0\u{1}held\0\u{1}commit\0\u{1}resumed\0\u{1}ended\0\u{1}abort\0\u{1}packets\0\u{1}complete\0")
 
   public var isInitialized: Bool {
     if let v = self.kind, !v.isInitialized {return false}
@@ -2337,6 +2358,19 @@ nonisolated extension Migration_ApusMessage: SwiftProtobuf.Message, SwiftProtobu
           self.kind = .packets(v)
         }
       }()
+      case 13: try {
+        var v: Migration_ApusComplete?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .complete(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .complete(v)
+        }
+      }()
       default: break
       }
     }
@@ -2395,6 +2429,10 @@ nonisolated extension Migration_ApusMessage: SwiftProtobuf.Message, SwiftProtobu
     case .packets?: try {
       guard case .packets(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
+    case .complete?: try {
+      guard case .complete(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
     }()
     case nil: break
     }
@@ -2748,6 +2786,25 @@ nonisolated extension Migration_ApusPackets: SwiftProtobuf.Message, SwiftProtobu
   package static func ==(lhs: Migration_ApusPackets, rhs: Migration_ApusPackets) -> Bool {
     if lhs._interface != rhs._interface {return false}
     if lhs.frames != rhs.frames {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Migration_ApusComplete: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ApusComplete"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Migration_ApusComplete, rhs: Migration_ApusComplete) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
