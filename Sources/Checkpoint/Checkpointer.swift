@@ -89,6 +89,21 @@ public struct Checkpointer: Sendable {
         _ subject: CheckpointSubject, into directory: String, options: CheckpointOptions, onFrozen: Step?,
         ending: DumpEnding, progress: @escaping @Sendable (CheckpointProgress) -> Void
     ) async throws -> (result: CheckpointResult, memory: [String: Manifest.Entry]) {
+        do {
+            return try await attempts(
+                subject, into: directory, options: options, onFrozen: onFrozen, ending: ending,
+                progress: progress)
+        } catch let error as SystemError where (try? ProcessStatus(pid: subject.initPID))?.isEnding ?? true {
+            // Whatever it was that could not be read: it is not there any more.
+            throw CheckpointError(
+                .dumpFailed, "cannot checkpoint \(subject.name): it has ended meanwhile", underlying: error)
+        }
+    }
+
+    private func attempts(
+        _ subject: CheckpointSubject, into directory: String, options: CheckpointOptions, onFrozen: Step?,
+        ending: DumpEnding, progress: @escaping @Sendable (CheckpointProgress) -> Void
+    ) async throws -> (result: CheckpointResult, memory: [String: Manifest.Entry]) {
         progress(.preflight)
         async let planned = onThread { try DumpPlan(subject, networkDefaults: networkDefaults) }
         let findings = try await preflight(subject)
