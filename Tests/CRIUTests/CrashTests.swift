@@ -1,4 +1,4 @@
-@testable import CRIU
+import CRIU
 import Glibc
 import Testing
 
