@@ -14,8 +14,12 @@ public enum SinkJournal: String, Sendable, Hashable, Codable, CaseIterable {
     case receiving
     /// The source has let go. From here on the container is this host's, if it lives.
     case committed
-    /// It has run here.
+    /// As `committed`, but its memory comes after it: it never goes back to the source from here on.
+    case filling
+    /// It has run here, with all its memory.
     case resumed
+    /// It was to run here, or has, and not all of its memory has come: it has ended.
+    case lost
 }
 
 /// The sink's answer to the question who owns the container.

@@ -139,16 +139,19 @@ public struct SinkMachine: Sendable, Hashable {
             return [.sendHeld]
         case (.held, .commit):
             state = .resuming
-            return [.journal(.committed), .resume]
+            // Without its memory it dies with this daemon: nobody could tell afterwards whether it has run.
+            return [.journal(memory == .postCopy ? .filling : .committed), .resume]
         case (.resuming, .resumed) where memory == .postCopy:
             state = .filling
-            return [.journal(.resumed), .sendResumed, .fill]
+            return [.sendResumed, .fill]
         case (.filling, .complete):
             state = .running
-            return [.sendComplete, .finishMoved]
+            return [.journal(.resumed), .sendComplete, .finishMoved]
         case (.filling, .memoryLost(let reason)):
             state = .lost(reason)
-            return [.sendAbort(reason), .finishLost(reason), .forget]
+            return [.journal(.lost), .sendAbort(reason), .finishLost(reason)]
+        case (.lost, .ended):
+            return [.forget]
         case (.filling, .linkLost), (.filling, .peerFailed), (.filling, .failed), (.filling, .ended):
             // Perhaps all has come: whoever waits for it will say.
             return [.stopFilling]
@@ -158,7 +161,7 @@ public struct SinkMachine: Sendable, Hashable {
         case (.resuming, .notResumed(let reason)):
             state = .stayed(reason)
             // It was about to run: the source may let its own run only when it is certain that nothing is left here.
-            return [.discard, .sendAbort(reason), .finishStayed(reason), .forget]
+            return [.discard, .journal(.receiving), .sendAbort(reason), .finishStayed(reason), .forget]
         case (.running, .ended):
             state = .moved
             return [.forget]
@@ -203,15 +206,23 @@ public struct SinkMachine: Sendable, Hashable {
         return (tellPeer ? [.sendAbort(reason)] : []) + [.discard, .finishStayed(reason), .forget]
     }
 
+    private static let interrupted = "apusd ended here while its memory was still coming"
+
     /// Goes on after a restart of the daemon.
     private mutating func resume(_ journal: SinkJournal, _ isAlive: Bool) -> [Action] {
         switch journal {
         case .resumed:
             state = .running
             return [.finishMoved]
-        case .committed where isAlive:
+        case .committed where isAlive, .filling where isAlive:
             state = .running
             return [.journal(.resumed), .finishMoved]
+        case .filling:
+            state = .lost(Self.interrupted)
+            return [.journal(.lost), .finishLost(Self.interrupted)]
+        case .lost:
+            state = .lost(Self.interrupted)
+            return [.finishLost(Self.interrupted)]
         case .committed, .receiving:
             return stay("apusd was restarted in the middle of the move", tellPeer: false)
         }

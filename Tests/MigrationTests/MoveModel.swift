@@ -78,7 +78,7 @@ struct MoveModel: Hashable {
         let runsThere = sinkTasks == .running || sinkTasks == .filling
         if sourceTasks == .running, runsThere || sinkTasks == .lost { return "it runs on both hosts" }
         if sourceTasks == .ended, sinkTasks == .filling, isLinked { return "its memory was ended under it" }
-        if sourceTasks == .ended, !hasRunOnSink { return "it ended on the source and never ran on the sink" }
+        if sourceTasks == .ended, !hasRunOnSink, sinkTasks != .lost { return "it ended on the source and never ran on the sink" }
         if sourceTasks == .ended, !runsThere, sinkTasks != .lost { return "it is on neither host" }
         return nil
     }
@@ -280,7 +280,10 @@ struct MoveModel: Hashable {
         case .receive: sinkWork.insert(.receive)
         case .restore: sinkWork.insert(.restore)
         case .sendHeld: send(.held, toSource: true)
-        case .journal(let state): sinkJournal = state
+        case .journal(let state):
+            sinkJournal = state
+            // Whether it has run or not: it never will.
+            if state == .lost { sinkTasks = .lost }
         case .resume: sinkWork.insert(.resume)
         case .sendResumed: send(.resumed, toSource: true)
         case .discard:

@@ -1,4 +1,5 @@
 public import ApusAPI
+import ContainerRuntime
 import LinuxSystem
 import Logging
 import Migration
@@ -18,9 +19,10 @@ extension ContainerService {
             if post.ended { await running.sourceEnded() }
             return MoveVerdictReply(verdict: await running.ask()?.rawValue ?? "")
         }
-        guard case .sink(.resumed) = move.role else {
-            // Recovery has removed what there was of it, or is about to.
-            return MoveVerdictReply(verdict: "")
+        switch move.role {
+        case .sink(.resumed), .sink(.lost): break
+        // Recovery has removed what there was of it, or is about to.
+        default: return MoveVerdictReply(verdict: "")
         }
         if post.ended { try context.store.forget(move: id, as: move.role) }
         return MoveVerdictReply(verdict: MoveVerdict.moved.rawValue)
@@ -61,7 +63,7 @@ extension ContainerService {
 
     private func recoverSink(_ move: MoveRecord, _ journal: SinkJournal) async throws -> Bool {
         var machine = SinkMachine()
-        let isAlive = entries[move.container]?.live != nil
+        let isAlive = await isWhole(move.container, journal)
         var stays = false
         for action in machine.handle(.restarted(journal, isAlive: isAlive)) {
             switch action {
@@ -70,6 +72,9 @@ extension ContainerService {
                 changed.role = .sink(state)
                 try context.store.save(changed)
             case .finishMoved: stays = true
+            case .finishLost(let reason):
+                stays = true
+                tellLostHere(move.container, reason)
             case .discard: if entries[move.container] != nil { try await discardArrival(move.container) }
             case .forget: try context.store.forget(move: move.id, as: move.role)
             default: break
@@ -79,6 +84,12 @@ extension ContainerService {
             stays ? "came here by a move, and stays" : "a move here was interrupted; what had come is removed"
         )
         return stays
+    }
+
+    /// Whether a container lives here. One that lacks memory is ended by its runtime, now that none comes any more.
+    private func isWhole(_ name: String, _ journal: SinkJournal) async -> Bool {
+        guard let live = entries[name]?.live else { return false }
+        return journal != .filling || (try? await live.connection.memoryComplete()) != nil
     }
 
     private func discardArrival(_ name: String) async throws {
