@@ -32,15 +32,20 @@ struct MoveCases {
     private func onDir() throws -> [Figure] {
         try onPair("dir") { pair in
             let files = try fileBytes(pair.files("a", name))
-            let idle = try moves(pair)
-            try fill(pair)
-            let large = try moves(pair)
+            let idle = try moves(pair, memory: "stop-copy")
+            try fill(pair, mebibytes: 512)
+            let large = try moves(pair, memory: "stop-copy")
+            let later = try moves(pair, memory: "post-copy")
+            try fill(pair, mebibytes: 4096)
+            let huge = try moves(pair, memory: "post-copy")
             let beyond = idle.filter(\.there).map {
                 ($0.sent - files - $0.memory) / (files + $0.memory) * 100
             }
             return [
                 gap("idle", idle, 0.18, "6.0 s"), still("idle", idle),
                 gap("512 MiB, stop-copy", large, 0.5, "19.4 s"), still("512 MiB, stop-copy", large),
+                gap("512 MiB, post-copy", later, 0.22, "19.4 s"), still("512 MiB, post-copy", later),
+                gap("4 GiB, post-copy", huge, 0.22, ""), still("4 GiB, post-copy", huge),
                 Figure(
                     name: "move: whole command, first time", values: idle.filter(\.there).map(\.whole),
                     unit: "s", goal: 3, peer: "11.8 s"),
@@ -55,7 +60,7 @@ struct MoveCases {
 
     private func onBtrfs() throws -> [Figure] {
         try onPair("btrfs") { pair in
-            let idle = try moves(pair)
+            let idle = try moves(pair, memory: "stop-copy")
             return [gap("idle, btrfs", idle, 0.18, "fails"), still("idle, btrfs", idle)]
         }
     }
@@ -88,22 +93,25 @@ struct MoveCases {
     }
 
     /// There and back, again and again, until there are enough.
-    private func moves(_ pair: MovePair) throws -> [Move] {
+    private func moves(_ pair: MovePair, memory: String) throws -> [Move] {
         let address = try self.address(pair)
         return try (0..<(rounds + 1) / 2).flatMap { _ in
             [
-                try move(pair, "a", "b", address), try move(pair, "b", "a", address),
+                try move(pair, "a", "b", address, memory), try move(pair, "b", "a", address, memory),
             ]
         }
     }
 
-    private func move(_ pair: MovePair, _ from: String, _ to: String, _ address: String) throws -> Move {
+    private func move(
+        _ pair: MovePair, _ from: String, _ to: String, _ address: String, _ memory: String
+    ) throws -> Move {
         sync()
         let client = try pair.connect(guest: guest, to: address, port: port)
         // The kernel has to know how quick the connection is.
         poll(nil, 0, 500)
         let before = ContinuousClock.now
-        let text = try pair.apus(from, "move", name, "\(to):", "--format", "json", "--quiet")
+        let text = try pair.apus(
+            from, "move", name, "\(to):", "--memory", memory, "--format", "json", "--quiet")
         let whole = (ContinuousClock.now - before) / .seconds(1)
         // Whatever is still to be sent again, or answered late.
         poll(nil, 0, 2000)
@@ -116,13 +124,16 @@ struct MoveCases {
             memory: number("memory_received"))
     }
 
-    private func fill(_ pair: MovePair) throws {
+    /// Has a process of the container hold that much memory, and no other.
+    private func fill(_ pair: MovePair, mebibytes: Int) throws {
+        try pair.exec("a", name, "sh", "-c", "systemctl stop fill 2>/dev/null || true")
         try pair.exec(
-            "a", name, "systemd-run", "--quiet", "--unit=fill", "/usr/local/bin/guest", "fill", "512")
-        try BenchHost.wait(for: "512 MiB to be touched") {
+            "a", name, "systemd-run", "--quiet", "--unit=fill", "/usr/local/bin/guest", "fill",
+            String(mebibytes))
+        try BenchHost.wait(for: "\(mebibytes) MiB to be touched") {
             let status = try pair.exec(
                 "a", name, "sh", "-c", "grep VmRSS /proc/$(systemctl show -P MainPID fill)/status")
-            return (Int(status.filter(\.isNumber)) ?? 0) >= 512 * 1024
+            return (Int(status.filter(\.isNumber)) ?? 0) >= mebibytes * 1024
         }
     }
 

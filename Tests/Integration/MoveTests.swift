@@ -68,19 +68,24 @@ extension Integration {
             }
         }
 
-        /// Whenever the source dies, there is one container, or it is stopped on one host and both have said so.
-        @Test func theSourceIsKilledWhileMemoryIsComing() throws {
-            try HostPair.with("post-copy-kill") { hosts in
+        /// Whenever one of the two dies, there is one container, or it is stopped at the sink, which has said so.
+        @Test(arguments: ["source", "sink"])
+        func aDaemonIsKilledWhileMemoryIsComing(victim: String) throws {
+            try HostPair.with("post-copy-\(victim)") { hosts in
+                let killed = victim == "source" ? hosts.one : hosts.two
                 for round in 0..<6 {
                     let name = Integration.freshName()
                     try hosts.one.launch(.busybox, name)
                     let guest = try Guest.start(in: name, of: .busybox, on: hosts.one)
                     let before = try guest.verify()
+                    // Enough for its coming to have a middle.
+                    try hosts.one.exec(
+                        name, "sh", "-c", "/usr/bin/guest fill 256 </dev/null >/dev/null 2>&1 &")
                     let command = try hosts.one.begin("move", name, "two:", "--memory", "post-copy")
-                    usleep(useconds_t(round * 150_000 + Int.random(in: 0..<150_000)))
-                    try hosts.one.killDaemon()
+                    usleep(useconds_t(round * 300_000 + Int.random(in: 0..<300_000)))
+                    try killed.killDaemon()
                     let outcome = try command.wait(limit: .seconds(90))
-                    try hosts.one.startDaemon()
+                    try killed.startDaemon()
                     let when = "round \(round): \(outcome)"
                     try eventually("both hosts to be done with the move", limit: .seconds(30)) {
                         try hosts.all.allSatisfy { try $0.query("/1.0/operations")["running"].array.isEmpty }

@@ -78,7 +78,9 @@ struct MoveModel: Hashable {
         let runsThere = sinkTasks == .running || sinkTasks == .filling
         if sourceTasks == .running, runsThere || sinkTasks == .lost { return "it runs on both hosts" }
         if sourceTasks == .ended, sinkTasks == .filling, isLinked { return "its memory was ended under it" }
-        if sourceTasks == .ended, !hasRunOnSink, sinkTasks != .lost { return "it ended on the source and never ran on the sink" }
+        if sourceTasks == .ended, !hasRunOnSink, sinkTasks != .lost {
+            return "it ended on the source and never ran on the sink"
+        }
         if sourceTasks == .ended, !runsThere, sinkTasks != .lost { return "it is on neither host" }
         return nil
     }

@@ -262,7 +262,7 @@ extension ApusAPI.Operation {
 
 /// What a move has come to, in one line.
 package enum MoveSummary {
-    /// `c1 is on host2: downtime 163 ms, 61 MiB in 1.4 s (2 passes)`.
+    /// `c1 is on host2: downtime 163 ms, 61 MiB in 1.4 s (2 passes); stop-copy: 61 MiB can be sent within 300 ms`.
     package static func line(_ name: String, on host: String, _ figures: JSONValue?) -> String {
         guard let figures, let total = figures["total_us"]?.intValue else { return "\(name) is on \(host)" }
         var parts: [String] = []
@@ -273,6 +273,15 @@ package enum MoveSummary {
         parts.append(
             "\(Units.bytes(bytes)) in \(Units.fixed(Double(total) / 1e6, 1)) s (\(passes) \(passes == 1 ? "pass" : "passes"))"
         )
-        return "\(name) is on \(host): " + parts.joined(separator: ", ")
+        return "\(name) is on \(host): " + parts.joined(separator: ", ") + memory(figures)
+    }
+
+    /// How its memory went, and why.
+    private static func memory(_ figures: JSONValue) -> String {
+        guard let mode = figures["memory"]?.stringValue, let reason = figures["memory_reason"]?.stringValue
+        else {
+            return ""
+        }
+        return "; \(mode): \(reason)"
     }
 }
