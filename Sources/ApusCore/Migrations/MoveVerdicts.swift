@@ -89,7 +89,8 @@ extension ContainerService {
     /// Whether a container lives here. One that lacks memory is ended by its runtime, now that none comes any more.
     private func isWhole(_ name: String, _ journal: SinkJournal) async -> Bool {
         guard let live = entries[name]?.live else { return false }
-        return journal != .filling || (try? await live.connection.memoryComplete()) != nil
+        guard journal == .filling else { return true }
+        return (try? await live.connection.memoryComplete()) != nil
     }
 
     private func discardArrival(_ name: String) async throws {
