@@ -43,9 +43,12 @@ public struct CRIULazyPages: Sendable {
     /// The descriptors by which it fills the memory of the tasks, copied: without one the kernel would give them zeros
     /// instead of the pages that have not come. For when all tasks are there and do not run yet.
     public func faultDescriptors() throws -> [FileDescriptor] {
-        try Proc.descriptors(process.pid).filter { $0.target == "anon_inode:[userfaultfd]" }.map {
-            try process.duplicate(descriptor: $0.number)
-        }
+        try Self.faultDescriptors(of: process.pid).map { try process.duplicate(descriptor: $0) }
+    }
+
+    /// The numbers that those descriptors have in the daemon.
+    public static func faultDescriptors(of daemon: Int32) throws -> [Int32] {
+        try Proc.descriptors(daemon).filter { $0.target == "anon_inode:[userfaultfd]" }.map(\.number)
     }
 
     /// The lines of its log that tell of problems.

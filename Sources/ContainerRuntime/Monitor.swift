@@ -88,11 +88,13 @@ public final class Monitor {
             watchSessions(watch)
             for connection in idle { watch(connection) { [unowned self] _ in serve(connection) } }
             for connection in watchers { watch(connection) { [unowned self] _ in forget(connection) } }
-            if poll(&entries, nfds_t(entries.count), postponed.isEmpty ? -1 : 20) < 0, errno != EINTR {
+            let limit = arrival.patience >= 0 ? arrival.patience : postponed.isEmpty ? -1 : 20
+            if poll(&entries, nfds_t(entries.count), limit) < 0, errno != EINTR {
                 RuntimeLog.write("poll: \(SystemError.reason(errno))")
                 return
             }
             sendPostponed()
+            arrival.attend()
             for (entry, action) in zip(entries, actions) where entry.revents != 0 { action(entry.revents) }
         }
     }

@@ -10,7 +10,7 @@ final class MonitorArrival {
     /// Ready when it is time to announce; nil when that is done.
     private(set) var timer: FileDescriptor?
     private var memoryPID: pid_t
-    private var holds: [FileDescriptor]
+    private var holds: MemoryHolds
     private var waiting: [FileDescriptor] = []
     private var loss: String?
     private let name: String
@@ -19,7 +19,7 @@ final class MonitorArrival {
     init(_ plan: MonitorPlan) {
         name = plan.name
         memoryPID = plan.memoryPID
-        holds = plan.memoryHolds.map(Self.inherited)
+        holds = MemoryHolds(plan.memoryHolds.map(Self.inherited))
         let entries = plan.announcements.map {
             AddressAnnouncement.Entry(socket: Self.inherited($0.socket), frames: $0.frames)
         }
@@ -44,12 +44,20 @@ final class MonitorArrival {
         announcement = nil
     }
 
+    /// How long the monitor may sleep, in milliseconds; -1: as long as nothing happens.
+    var patience: Int32 { memoryPID == 0 ? -1 : MemoryHolds.interval }
+
+    /// What is to be done each time that the monitor is awake.
+    func attend() {
+        if memoryPID != 0 { holds.follow(memoryPID) }
+    }
+
     /// A child has ended. True if it was the one that brings memory.
     func ended(_ pid: pid_t, _ status: ExitStatus) -> Bool {
         guard memoryPID != 0, pid == memoryPID else { return false }
         memoryPID = 0
         if status.isSuccess {
-            holds = []
+            holds = MemoryHolds([])
         } else {
             loss =
                 "container \(name) has lost its memory: the machine it came from is gone, or the way to it, "
@@ -79,7 +87,7 @@ final class MonitorArrival {
         }
         for connection in waiting { answer(connection) }
         waiting = []
-        holds = []
+        holds = MemoryHolds([])
     }
 
     private func answer(_ connection: FileDescriptor) {
