@@ -14,7 +14,7 @@ package typealias MigrationControl = Migration_MigrationControl
 /// Messages of the control socket as bytes: one message each.
 package enum ControlMessages {
     /// The version of what two Apus daemons say to each other. Another one is refused.
-    package static let version: UInt32 = 2
+    package static let version: UInt32 = 3
 
     /// The largest message that is taken, in bytes. A header names every snapshot; chunks are cut smaller.
     package static let limit = 16 << 20

@@ -79,6 +79,43 @@ import Testing
         }
     }
 
+    @Test func aWholeCheckpointGoesThroughAStream() async throws {
+        try await withFolder { folder in
+            let source = try makeCheckpoint(folder + "/source")
+            try CheckpointStore.seal(source)
+            #expect(try await pass(source, to: folder + "/sink", limit: 10 << 20)?.container == "c1")
+            #expect(CheckpointStore.exists(folder + "/sink"))
+            #expect(
+                try Files.bytes(source + "/images/large.img")
+                    == Files.bytes(folder + "/sink/images/large.img"))
+        }
+    }
+
+    @Test func oneThatWasAlteredOrIsTooLargeLeavesNothing() async throws {
+        try await withFolder { folder in
+            let source = try makeCheckpoint(folder + "/source")
+            try CheckpointStore.seal(source)
+            #expect(try await pass(source, to: folder + "/small", limit: 1000) == nil)
+            #expect(!Files.exists(folder + "/small"))
+            try Files.write(source + "/images/files.img", [1])
+            #expect(try await pass(source, to: folder + "/sink", limit: 10 << 20) == nil)
+            #expect(!Files.exists(folder + "/sink"))
+        }
+    }
+
+    /// What arrives at the other end of a stream, if anything does.
+    private func pass(_ source: String, to sink: String, limit: Int64) async throws -> CheckpointRecord? {
+        let (one, other) = try UnixSocket.pair(.stream)
+        let sending = Task {
+            defer { one.close() }
+            try await CheckpointStore.send(source, over: one)
+        }
+        let record = try? await CheckpointStore.receive(into: sink, over: other, limit: limit)
+        other.close()
+        _ = await sending.result
+        return record
+    }
+
     @Test func aFileThatIsThereAlreadyIsNotWrittenOver() throws {
         try withFolder { folder in
             let receiver = try CheckpointReceiver(directory: folder + "/sink", limit: 1000)
@@ -124,6 +161,13 @@ import Testing
             try Files.write("\(directory)/images/\(name)", bytes)
         }
         return directory
+    }
+
+    private func withFolder(_ body: (String) async throws -> Void) async throws {
+        let folder = "/tmp/apus-chunks-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        try Files.makeDirectories(folder)
+        defer { try? removeTree(folder) }
+        try await body(folder)
     }
 
     private func withFolder(_ body: (String) throws -> Void) throws {

@@ -68,6 +68,30 @@ extension Integration {
             }
         }
 
+        @Test func statefulSnapshotsMoveAlong() throws {
+            try HostPair.with("stateful-snapshots") { hosts in
+                let name = Integration.freshName()
+                try hosts.one.launch(.busybox, name)
+                let guest = try Guest.start(in: name, of: .busybox, on: hosts.one)
+                let first = try guest.verify()
+                try hosts.one.apus("snapshot", name, "plain")
+                try hosts.one.apus("snapshot", name, "whole", "--stateful")
+                let path = "/1.0/containers/\(name)/snapshots/"
+                let size = try hosts.one.query(path + "whole")["apus_state_size"].int
+                #expect(size ?? 0 > 0)
+                try hosts.one.apus("move", name, "two:")
+                #expect(try hosts.two.query(path + "plain")["stateful"].bool == false)
+                #expect(try hosts.two.query(path + "whole")["stateful"].bool == true)
+                #expect(try hosts.two.query(path + "whole")["apus_state_size"].int == size)
+                #expect(names(in: hosts.one.folder + "/checkpoints").isEmpty)
+                try hosts.two.apus("restore", name, "whole")
+                let there = Guest(name: name, host: hosts.two, folder: guest.folder)
+                let now = try there.verify("restored on the other host")
+                #expect(now.id == first.id, "it is another process")
+                try hosts.two.apus("delete", name, "--force")
+            }
+        }
+
         /// Whenever one of the two dies, there is one container, or it is stopped at the sink, which has said so.
         @Test(arguments: ["source", "sink"])
         func aDaemonIsKilledWhileMemoryIsComing(victim: String) throws {

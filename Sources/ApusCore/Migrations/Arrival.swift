@@ -49,15 +49,40 @@ extension ContainerService {
         try? removeTree(context.directory.runtime(record.name))
     }
 
-    /// A snapshot's files have come.
+    /// Where the running state of a snapshot is kept.
+    nonisolated func stateDirectory(_ name: String, _ snapshot: String) -> String {
+        context.directory.snapshotState(name, snapshot)
+    }
+
+    /// Takes in the running state of a snapshot.
+    func receiveState(
+        of snapshot: String, of arrival: Arrival, over fs: any MessageSocket, _ rollback: Rollback,
+        count: @escaping @Sendable (Int) -> Void
+    ) async throws -> CheckpointRecord {
+        let name = arrival.record.name
+        try Volume.snapshot(container: name, name: snapshot).validate()
+        try Files.makeDirectories(context.directory.checkpoints(name), mode: 0o700)
+        try Files.makeDirectories(context.directory.snapshotStates(name), mode: 0o700)
+        let directory = stateDirectory(name, snapshot)
+        rollback.add { try CheckpointStore.remove(directory: directory) }
+        let limit = try Machine.room(in: context.directory.snapshotStates(name))
+        return try await MoveStream.through(fs, count: count) {
+            try await CheckpointStore.receive(into: directory, over: $0, limit: limit)
+        }
+    }
+
+    /// A snapshot's files have come, and before them its running state if it has one.
     func keep(
-        snapshot name: String, of arrival: Arrival, _ header: MigrationHeader
+        snapshot name: String, of arrival: Arrival, _ header: MigrationHeader, state: CheckpointRecord? = nil
     ) throws {
         guard let message = header.snapshots.first(where: { $0.name == name }) else {
             throw MigrationError(
                 .protocolViolation, "the other host sent a snapshot it had not told of: \(name)")
         }
-        let snapshot = try context.store.insert(SnapshotRecord(message, of: arrival.record))
+        var record = SnapshotRecord(message, of: arrival.record)
+        record.stateful = state != nil
+        record.stateSize = state?.size ?? 0
+        let snapshot = try context.store.insert(record)
         entries[arrival.record.name]?.snapshots.append(snapshot)
         // The rows go with that of the container.
     }

@@ -31,6 +31,8 @@ actor SinkMove {
     private var isOver = false
     private var isLinkLost = false
     private var memory = MoveMemory.stopCopy
+    /// Running states of snapshots.
+    private var states: [String: CheckpointRecord] = [:]
 
     // What has come so far.
     private var volume: (any VolumeReceiver)?
@@ -259,6 +261,7 @@ actor SinkMove {
 
     private func receive(_ pass: Migration_ApusPass) async throws {
         let fs = try await sockets.socket(.fs)
+        if pass.state { return try await receiveState(pass, over: fs) }
         let receiver = try await receiver(of: pass)
         let report = try await MoveStream.through(
             fs, count: { [figures] in figures.add("files_received", $0) }
@@ -267,7 +270,8 @@ actor SinkMove {
         }.report
         if pass.hasSnapshot {
             try await receiver.install()
-            try await containers.keep(snapshot: pass.snapshot, of: arrival, header)
+            try await containers.keep(
+                snapshot: pass.snapshot, of: arrival, header, state: states[pass.snapshot])
         }
         figures.pass(bytes: report.bytes, entries: report.copied, isLast: pass.last)
         try await control.send(
@@ -277,6 +281,17 @@ actor SinkMove {
                     $0.bytes = report.bytes
                     $0.entries = UInt64(report.entries)
                 }))
+    }
+
+    private func receiveState(_ pass: Migration_ApusPass, over fs: any MessageSocket) async throws {
+        guard offer.statefulSnapshots.contains(pass.snapshot), states[pass.snapshot] == nil else {
+            throw outOfTurn
+        }
+        handle.progress("Receiving snapshot \(pass.snapshot)")
+        states[pass.snapshot] = try await containers.receiveState(
+            of: pass.snapshot, of: arrival, over: fs, rollback
+        ) { [figures] in figures.add("states_received", $0) }
+        try await control.send(.written(.with { $0.number = pass.number }))
     }
 
     private func receiver(of pass: Migration_ApusPass) async throws -> any VolumeReceiver {

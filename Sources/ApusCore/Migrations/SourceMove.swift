@@ -9,7 +9,7 @@ import SwiftProtobuf
 
 /// The source's end of a live move: does what `SourceMachine` says, and tells it what happens.
 actor SourceMove {
-    private let containers: ContainerService
+    let containers: ContainerService
     let plan: SourcePlan
     let sockets: MoveSockets
     let handle: OperationHandle?
@@ -256,7 +256,8 @@ actor SourceMove {
                 // Until the sink has all of it, or none of that matters any more.
                 try await handOver.serving(way) { try await self.exchange(handOver, sender, fs) }
             }
-            figures.set("criu_frozen_us", Int64(result.frozenMicroseconds))
+            // What is left behind is frozen until the other host has it: CRIU does not measure that.
+            if memory == .stopCopy { figures.set("criu_frozen_us", Int64(result.frozenMicroseconds)) }
             figures.set("attempts", Int64(result.attempts))
         } catch {
             await tries.end()

@@ -15,6 +15,13 @@ enum Machine {
         return (text(data.sysname), text(data.nodename), text(data.release), text(data.machine))
     }
 
+    /// Bytes that may still be written in a directory's file system.
+    static func room(in directory: String) throws -> Int64 {
+        var space = statvfs()
+        try check("statvfs", "look for room in \(directory)") { statvfs(directory, &space) }
+        return Int64(clamping: UInt64(space.f_bavail) &* UInt64(space.f_frsize))
+    }
+
     /// Changes with every boot.
     static var bootID: String { ((try? Files.text("/proc/sys/kernel/random/boot_id")) ?? "").trimmingSpaces }
 

@@ -1080,6 +1080,16 @@ package nonisolated struct Migration_ApusPass: Sendable {
   /// Clears the value of `entries`. Subsequent reads from it will return its default value.
   package mutating func clearEntries() {self._entries = nil}
 
+  /// Whether it is the running state of that snapshot, ahead of its files.
+  package var state: Bool {
+    get {_state ?? false}
+    set {_state = newValue}
+  }
+  /// Returns true if `state` has been explicitly set.
+  package var hasState: Bool {self._state != nil}
+  /// Clears the value of `state`. Subsequent reads from it will return its default value.
+  package mutating func clearState() {self._state = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1089,6 +1099,7 @@ package nonisolated struct Migration_ApusPass: Sendable {
   fileprivate var _last: Bool? = nil
   fileprivate var _bytes: UInt64? = nil
   fileprivate var _entries: UInt64? = nil
+  fileprivate var _state: Bool? = nil
 }
 
 package nonisolated struct Migration_ApusFreezing: Sendable {
@@ -2448,7 +2459,7 @@ nonisolated extension Migration_ApusMessage: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Migration_ApusPass: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ApusPass"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}snapshot\0\u{1}last\0\u{1}bytes\0\u{1}entries\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}snapshot\0\u{1}last\0\u{1}bytes\0\u{1}entries\0\u{1}state\0")
 
   public var isInitialized: Bool {
     if self._number == nil {return false}
@@ -2466,6 +2477,7 @@ nonisolated extension Migration_ApusPass: SwiftProtobuf.Message, SwiftProtobuf._
       case 3: try { try decoder.decodeSingularBoolField(value: &self._last) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self._bytes) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self._entries) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self._state) }()
       default: break
       }
     }
@@ -2491,6 +2503,9 @@ nonisolated extension Migration_ApusPass: SwiftProtobuf.Message, SwiftProtobuf._
     try { if let v = self._entries {
       try visitor.visitSingularUInt64Field(value: v, fieldNumber: 5)
     } }()
+    try { if let v = self._state {
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 6)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2500,6 +2515,7 @@ nonisolated extension Migration_ApusPass: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs._last != rhs._last {return false}
     if lhs._bytes != rhs._bytes {return false}
     if lhs._entries != rhs._entries {return false}
+    if lhs._state != rhs._state {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
