@@ -47,10 +47,12 @@ public struct Instance: Codable, Sendable, Equatable {
     public var state: InstanceState?
     /// The snapshots; only with recursion 2 (or 1 on a single container).
     public var snapshots: [InstanceSnapshot]?
+    /// The backups; only with recursion 2 (or 1 on a single container).
+    public var backups: [InstanceBackup]?
 
     enum CodingKeys: String, CodingKey {
         case architecture, config, devices, ephemeral, profiles, stateful, description, name, status
-        case location, type, project, state, snapshots
+        case location, type, project, state, snapshots, backups
         case createdAt = "created_at"
         case expandedConfig = "expanded_config"
         case expandedDevices = "expanded_devices"

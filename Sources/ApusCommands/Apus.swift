@@ -33,7 +33,7 @@ public struct Apus: AsyncParsableCommand {
                     List.self,
                     Info.self, Exec.self, ConsoleCommand.self, SnapshotCommand.self, Restore.self,
                     CheckpointCommand.self,
-                    Rename.self,
+                    Rename.self, Export.self, Import.self,
                     FileCommand.self,
                 ]),
             CommandGroup(

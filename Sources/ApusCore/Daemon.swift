@@ -93,6 +93,7 @@ public final class Daemon: Sendable {
         try? context.store.setServerValue("boot_id", bootID)
         await containers.autostart(freshBoot: former != nil && former != bootID)
         await images.reschedule()
+        await containers.rescheduleBackups()
         await context.checkpoints.warm()
         ready.happen()
     }

@@ -198,6 +198,8 @@ extension ContainerService {
                     log.notice("its way here was interrupted; what had come is removed")
                 }
             case "moving": break
+            case Self.export:
+                try await removePassingSnapshot(journal.detail, of: name)
             case "deleting":
                 if entries[name]?.live == nil, entries[name] != nil {
                     try await deleteNow(name)
@@ -259,6 +261,7 @@ extension ContainerService {
         for (from, to) in [
             (context.directory.checkpoints(newName), context.directory.checkpoints(name)),
             (context.directory.logs(newName), context.directory.logs(name)),
+            (context.directory.backups(newName), context.directory.backups(name)),
         ] where Files.exists(from) && !Files.exists(to) && entries[newName] == nil {
             try moveFile(from, to)
         }
@@ -328,7 +331,8 @@ extension ContainerService {
 
     /// Removes directories of containers that the database does not know.
     private func removeStrays() {
-        for base in [context.directory.checkpoints, context.directory.logs, context.directory.runtime] {
+        let directory = context.directory
+        for base in [directory.checkpoints, directory.logs, directory.runtime, directory.backups] {
             for name in (try? Files.names(in: base)) ?? [] where entries[name] == nil {
                 guard (try? Names.checkInstance(name)) != nil else { continue }
                 try? removeTree(base + "/" + name)

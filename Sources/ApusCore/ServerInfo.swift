@@ -27,6 +27,8 @@ public final class ServerInfo: Sendable {
         "resources", "kernel_limits",
         "apus_image_debian", "apus_image_remotes", "apus_checkpoint", "apus_checkpoint_check",
         "apus_progress", "apus_start_stateless",
+        "container_backup", "backup_compression", "backup_compression_algorithm",
+        "container_backup_override_pool", "backup_override_name", "apus_backup_state",
         "container_push",
         "container_push_target", "apus_live_migration",
         "apus_pool_move",

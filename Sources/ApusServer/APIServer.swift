@@ -26,7 +26,8 @@ public struct APIServer: Sendable {
 
     static func routes(_ daemon: Daemon) -> [Route] {
         ServerRoutes(daemon: daemon).routes + InstanceRoutes(daemon: daemon).routes
-            + SnapshotRoutes(daemon: daemon).routes + SessionRoutes(daemon: daemon).routes
+            + SnapshotRoutes(daemon: daemon).routes + BackupRoutes(daemon: daemon).routes
+            + SessionRoutes(daemon: daemon).routes
             + FileRoutes(daemon: daemon).routes + ImageRoutes(daemon: daemon).routes
             + OperationRoutes(daemon: daemon).routes + EventRoutes(daemon: daemon).routes
             + ProfileRoutes(daemon: daemon).routes + PoolRoutes(daemon: daemon).routes

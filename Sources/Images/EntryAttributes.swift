@@ -26,14 +26,23 @@ struct EntryAttributes {
             let name = String(cString: name)
             // A capability of 20 bytes has no user of its own; the longer form names one of the host that
             // made it.
-            let isCapability = name == "security.capability" && value.count == 20
-            if name.hasPrefix("user.") || name.hasPrefix("system.posix_acl_") || isCapability {
+            if name == "security.capability", let capability = Self.ofRoot(Array(value)) {
+                allowed.append((name, capability))
+            } else if name.hasPrefix("user.") || name.hasPrefix("system.posix_acl_") {
                 allowed.append((name, Array(value)))
             } else {
                 report.note("\(path.text): attribute \(name) left out")
             }
         }
         attributes = allowed
+    }
+
+    /// A file's capabilities without a user of their own: LXD's backups name the container's root, which is the same.
+    private static func ofRoot(_ value: [UInt8]) -> [UInt8]? {
+        if value.count == 24, value[3] == 3, value[20...].allSatisfy({ $0 == 0 }) {
+            return value[..<3] + [2] + value[4..<20]
+        }
+        return value.count == 20 ? value : nil
     }
 
     /// Gives them to an open file or directory.

@@ -26,6 +26,11 @@ struct EntryPath: Hashable {
         self.components = components
     }
 
+    private init(components: [String]) { self.components = components }
+
+    /// The path below the first components.
+    func dropping(_ count: Int) -> EntryPath { EntryPath(components: Array(components.dropFirst(count))) }
+
     /// The whole path.
     var text: String { components.joined(separator: "/") }
     /// The directory the entry is in.

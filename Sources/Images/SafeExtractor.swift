@@ -15,6 +15,7 @@ final class SafeExtractor {
     private let prefix: String
     /// Leaves out what is not wanted, such as a root file system beside the metadata of a split image.
     private let isWanted: (EntryPath) -> Bool
+    private let shape: Shape
     private let isRoot = geteuid() == 0
     /// The directories from the root to where the last entry was made, still open.
     private var stack: [(name: String, directory: FileDescriptor)] = []
@@ -22,12 +23,21 @@ final class SafeExtractor {
     private var directories: [(path: EntryPath, attributes: EntryAttributes)] = []
     private(set) var report = UnpackReport()
 
+    /// What is extracted.
+    enum Shape {
+        /// `rootfs`, `templates` and `metadata.yaml`, and nothing beside them.
+        case image
+        /// Ordinary files and directories of any name.
+        case files
+    }
+
     /// Extracts into an empty directory.
     init(
         into directory: String, image: String, limits: UnpackLimits, prefix: String = "",
-        isWanted: @escaping (EntryPath) -> Bool = { _ in true }
+        shape: Shape = .image, isWanted: @escaping (EntryPath) -> Bool = { _ in true }
     ) throws {
         self.image = image
+        self.shape = shape
         self.prefix = prefix
         self.isWanted = isWanted
         root = try FileDescriptor.open(directory, O_RDONLY | O_DIRECTORY)
@@ -36,8 +46,15 @@ final class SafeExtractor {
 
     /// Makes one entry.
     func extract(_ entry: TarEntry, from reader: TarReader) throws {
-        let path = try EntryPath(prefix + entry.path, of: image)
-        guard path.isOfImage, isWanted(path) else {
+        let target = try entry.hardLink.map { try EntryPath(prefix + $0, of: image) }
+        try extract(entry, as: EntryPath(prefix + entry.path, of: image), hardLink: target, from: reader)
+    }
+
+    /// Makes one entry under another name.
+    func extract(
+        _ entry: TarEntry, as path: EntryPath, hardLink target: EntryPath?, from reader: TarReader
+    ) throws {
+        guard belongs(path), isWanted(path) else {
             if !path.components.isEmpty { report.note("\(path.text): not part of an image, left out") }
             return
         }
@@ -46,10 +63,7 @@ final class SafeExtractor {
             throw ImageError(.tooLarge, "\(image) is refused: it has more than \(limits.entries) entries")
         }
         try requireShape(path, entry)
-        if let target = entry.hardLink {
-            try makeHardLink(path, to: EntryPath(prefix + target, of: image))
-            return
-        }
+        if let target { return try makeHardLink(path, to: target) }
         let attributes = try EntryAttributes(entry, path: path, image: image, report: &report)
         switch entry.type {
         case FileType.directory: try makeDirectory(path, attributes)
@@ -69,12 +83,20 @@ final class SafeExtractor {
         return report
     }
 
+    private func belongs(_ path: EntryPath) -> Bool {
+        switch shape {
+        case .image: path.isOfImage
+        case .files: !path.components.isEmpty
+        }
+    }
+
     /// Refuses an image whose own parts are something else than they should be: symlinks that this process
     /// would follow.
     private func requireShape(_ path: EntryPath, _ entry: TarEntry) throws {
         let type = entry.hardLink == nil ? entry.type : 0
         let isRight =
             switch (path.components.first, path.components.count) {
+            case _ where shape == .files: type == FileType.regular || type == FileType.directory
             case ("rootfs", 1), ("templates", 1): type == FileType.directory
             case ("rootfs", _): true
             default: type == FileType.regular || (type == FileType.directory && path.components.count > 1)

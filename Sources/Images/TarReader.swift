@@ -9,8 +9,9 @@ final class TarReader {
     private let name: String
 
     /// Opens a file.
-    convenience init(path: String) throws {
-        try self.init(name: path) { archive_read_open_filename($0, path, 1 << 20) }
+    /// - Parameter name: how errors call it, if not by its path.
+    convenience init(path: String, called name: String? = nil) throws {
+        try self.init(name: name ?? path) { archive_read_open_filename($0, path, 1 << 20) }
     }
 
     /// Reads from a descriptor, which stays the caller's.

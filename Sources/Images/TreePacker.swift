@@ -10,7 +10,8 @@ final class TreePacker {
     /// The names that files with several of them were written under first.
     private var links: [Inode: String] = [:]
     private let progress: (@Sendable (Int64) throws -> Void)?
-    private var bytes: Int64 = 0
+    /// Bytes of file data packed so far.
+    private(set) var bytes: Int64 = 0
 
     private struct Inode: Hashable {
         let device: UInt

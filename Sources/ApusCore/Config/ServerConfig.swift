@@ -29,6 +29,9 @@ public final class ServerConfig: Sendable {
     /// The table; the reference is made from it.
     public static let keys: [ServerKey] = [
         ServerKey(
+            "backups.compression_algorithm", .word(["zstd", "gzip", "xz", "bzip2", "none"]),
+            default: "zstd", "How backups of containers are compressed"),
+        ServerKey(
             "core.https_address", .listenAddress,
             "Where the daemon listens on the network: ADDRESS:PORT, or :PORT for all addresses; not at all if it is not set"
         ),

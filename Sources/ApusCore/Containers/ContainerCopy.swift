@@ -82,48 +82,22 @@ extension ContainerService {
     }
 
     /// The snapshot that a copy of a running container goes through.
-    static func passingSnapshot(for copy: String) -> String { "apus-copy.\(copy)" }
+    private static func passingSnapshot(for copy: String) -> String { "apus-copy.\(copy)" }
 
     /// Copies a running container's files at one instant.
     private func copyRunning(
         _ live: LiveContainer, frozen: Bool, _ from: any StorageDriver, to copy: String,
         _ driver: any StorageDriver
     ) async throws {
-        let name = Self.passingSnapshot(for: copy)
-        let files = FileSnapshot(driver: from, container: live.spec.name, name: name)
-        try await withRollback { rollback in
-            rollback.add { await files.cancel() }
-            try await files.begin()
-            if !frozen { try await live.cgroup.setFrozen(true) }
-            let outcome: Result<Void, any Error>
-            do { outcome = .success(try await files.update()) } catch { outcome = .failure(error) }
-            if !frozen { await live.thaw() }
-            try outcome.get()
-            try await files.commit()
+        try await withPassingSnapshot(Self.passingSnapshot(for: copy), of: live, frozen: frozen, in: from) {
+            try await driver.copy($0, of: from, to: .container(copy))
         }
-        let passing = Volume.snapshot(container: live.spec.name, name: name)
-        let outcome: Result<Void, any Error>
-        do {
-            outcome = .success(try await driver.copy(passing, of: from, to: .container(copy)))
-        } catch {
-            outcome = .failure(error)
-        }
-        do {
-            try await from.delete(passing)
-        } catch {
-            logger(live.spec.name).error("cannot remove a passing snapshot", metadata: ["error": "\(error)"])
-        }
-        try outcome.get()
     }
 
     /// Removes the snapshot that a copy cut short by a crash has left at its original.
     func removePassingSnapshot(of source: String, for copy: String) async throws {
-        guard let container = source.split(separator: "/").first.map(String.init),
-            let pool = entries[container]?.record.pool
-        else { return }
-        let driver = try pools.driver(pool)
-        let passing = Volume.snapshot(container: container, name: Self.passingSnapshot(for: copy))
-        if driver.exists(passing) { try await driver.delete(passing) }
+        guard let container = source.split(separator: "/").first.map(String.init) else { return }
+        try await removePassingSnapshot(Self.passingSnapshot(for: copy), of: container)
     }
 }
 

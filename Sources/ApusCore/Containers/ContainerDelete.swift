@@ -27,7 +27,16 @@ extension ContainerService {
             try CheckpointStore.remove(directory: context.directory.snapshotState(name, snapshot.name))
         }
         try CheckpointStore.remove(directory: context.directory.stoppedState(name))
-        if driver.exists(.container(name)) { try await driver.delete(.container(name)) }
+        if driver.exists(.container(name)) {
+            try await driver.delete(.container(name))
+        } else {
+            // Of a container that was on its way here the snapshots came first.
+            for snapshot in entry.snapshots.map({ Volume.snapshot(container: name, name: $0.name) })
+            where driver.exists(snapshot) {
+                try await driver.delete(snapshot)
+            }
+        }
+        try removeTree(context.directory.backups(name))
         try removeTree(context.directory.checkpoints(name))
         try removeTree(context.directory.logs(name))
         try removeTree(context.directory.runtime(name))
@@ -69,6 +78,7 @@ extension ContainerService {
             for (from, to) in [
                 (context.directory.checkpoints(name), context.directory.checkpoints(newName)),
                 (context.directory.logs(name), context.directory.logs(newName)),
+                (context.directory.backups(name), context.directory.backups(newName)),
             ] where Files.exists(from) {
                 try removeTree(to)
                 try moveFile(from, to)

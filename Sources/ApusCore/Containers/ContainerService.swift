@@ -18,6 +18,10 @@ public actor ContainerService {
     var idmaps: IDMapAllocator
     /// Containers that are on their way here while they run, by the move's id.
     var sinkMoves: [String: SinkMove] = [:]
+    /// Backups that are being made, as "container/backup".
+    var backupsUnderWay: Set<String> = []
+    /// Sleeps until the next backup expires.
+    var backupUpkeep: Task<Void, any Error>?
     /// Set when the daemon is about to end: containers that end now are to run again next time.
     var endingDaemon = false
 
@@ -104,6 +108,7 @@ public actor ContainerService {
         if full {
             instance.state = state(entry)
             instance.snapshots = entry.snapshots.map(\.snapshot)
+            instance.backups = backupFiles.list(entry.record.name)
         }
         return instance
     }

@@ -33,6 +33,8 @@ public struct DataDirectory: Sendable {
     public var runtime: String { path + "/runtime" }
     /// Saved running states.
     public var checkpoints: String { path + "/checkpoints" }
+    /// Backups of containers that wait to be fetched.
+    public var backups: String { path + "/backups" }
     /// Containers' logs.
     public var logs: String { path + "/logs" }
 
@@ -60,6 +62,8 @@ public struct DataDirectory: Sendable {
     public func snapshotState(_ container: String, _ snapshot: String) -> String {
         snapshotStates(container) + "/" + snapshot
     }
+    /// All backups of a container.
+    public func backups(_ container: String) -> String { backups + "/" + container }
     /// A container's logs.
     public func logs(_ container: String) -> String { logs + "/" + container }
 
@@ -69,7 +73,7 @@ public struct DataDirectory: Sendable {
         try check("chmod", "set the mode of \(path)") { chmod(path, 0o711) }
         for (directory, mode) in [
             (pools, 0o711), (images, 0o700), (work, 0o711), (runtime, 0o711), (checkpoints, 0o700),
-            (logs, 0o700), (disks, 0o700), (networks, 0o711),
+            (backups, 0o700), (logs, 0o700), (disks, 0o700), (networks, 0o711),
         ] as [(String, mode_t)] {
             try Files.makeDirectories(directory, mode: mode)
             try check("chmod", "set the mode of \(directory)") { chmod(directory, mode) }

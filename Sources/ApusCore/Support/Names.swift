@@ -21,6 +21,11 @@ public enum Names {
         try checkFileName(name, what: "snapshot")
     }
 
+    /// Refuses a backup's name that could not be a directory's.
+    public static func checkBackup(_ name: String) throws {
+        try checkFileName(name, what: "backup")
+    }
+
     /// Refuses a profile's name that could not be part of a URL.
     public static func checkProfile(_ name: String) throws {
         try checkFileName(name, what: "profile")

@@ -11,8 +11,11 @@ struct InstanceRoutes {
     var routes: [Route] {
         [
             Route(.get, "/1.0/instances", "All containers", handler: list),
-            Route(.post, "/1.0/instances", "Make a container") { request in
-                try Reply.operation(try await containers.create(try await request.json(InstancesPost.self)))
+            Route(.post, "/1.0/instances", "Make a container, or take in the backup of one") { request in
+                if BackupRoutes.isUpload(request) {
+                    return try await BackupRoutes(daemon: daemon).take(request)
+                }
+                return try Reply.operation(try await containers.create(try await request.json(InstancesPost.self)))
             },
             Route(.get, "/1.0/instances/{name}", "A container") { request in
                 let name = try request.path("name")

@@ -1,11 +1,11 @@
 import CStorage
 import Glibc
-import LinuxSystem
+package import LinuxSystem
 
 /// Gives the files of a tree, shifted by a user namespace's map, the owners that the container knows them by.
-enum TreeShift {
+package enum TreeShift {
     /// Shifts back owners, and the ids in ACLs and file capabilities. Ids that are not in the map stay.
-    static func unshift(_ path: String, by map: IDMap) throws {
+    package static func unshift(_ path: String, by map: IDMap) throws {
         let root = try TreeCopier.open(path)
         defer { close(root) }
         let top = try SourceDirectory(root: root, FileStat.of(root, path))
