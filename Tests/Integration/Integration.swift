@@ -100,7 +100,7 @@ func expectNothingLeft(
 
 /// Files of a deleted container below APUS_DIR.
 private func filesLeft(of name: String, on host: TestHost) -> [String] {
-    var folders = ["runtime", "checkpoints", "logs"].map { "\(host.folder)/\($0)" }
+    var folders = ["runtime", "checkpoints", "logs", "backups"].map { "\(host.folder)/\($0)" }
     for pool in names(in: "\(host.folder)/storage-pools") {
         for kind in ["containers", "snapshots"] {
             folders.append("\(host.folder)/storage-pools/\(pool)/\(kind)")

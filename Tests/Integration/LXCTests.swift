@@ -128,6 +128,31 @@ extension Integration {
             }
         }
 
+        @Test func backups() throws {
+            try withLXC { lxc, name in
+                try lxc("launch", try lxc.host.image(.busybox), name)
+                let guest = try Guest.start(in: name, of: .busybox, on: lxc.host)
+                let first = try guest.verify()
+                try lxc("snapshot", name, "all", "--stateful")
+                let file = "\(lxc.folder)/backup"
+                try lxc("export", name, file)
+                #expect(try lxc.host.query("/1.0/instances/\(name)/backups").array.isEmpty)
+                let taken = try lxc("import", file, expecting: 1)
+                #expect(taken.complaint.contains("already exists"), "\(taken)")
+                let optimized = try lxc("export", name, file + "-no", "--optimized-storage", expecting: 1)
+                #expect(optimized.complaint.contains("--optimized-storage"), "\(optimized)")
+                try lxc("delete", name, "--force")
+                try lxc("import", file)
+                try lxc("restore", name, "all", "--stateful")
+                #expect(try guest.verify("after export and import by lxc").id == first.id)
+                try lxc("export", name, file, "--instance-only", "--compression", "gzip")
+                try lxc("import", file, name + "-copy", "--storage", "default")
+                #expect(try lxc.host.query("/1.0/instances/\(name)-copy/snapshots").array.isEmpty)
+                let nowhere = try lxc("import", file, name + "-b", "--storage", "nowhere", expecting: 1)
+                #expect(nowhere.complaint.contains("nowhere"), "\(nowhere)")
+            }
+        }
+
         @Test func listsAreFiltered() throws {
             try withLXC { lxc, name in
                 try lxc("init", try lxc.host.image(.busybox), name, "-c", "user.team=a b")

@@ -56,6 +56,20 @@ extension Integration {
             // What came from LXD runs here; ids and all.
             try lxc("start", "apus:l-moved")
             #expect(try lxc("exec", "apus:l-moved", "--", "stat", "-c", "%u:%g", "/root/note").text == "0:0")
+
+            // As files, too.
+            for (from, to) in [("apus:l-moved", "lxd"), ("lxd:a-moved", "apus")] {
+                let file = "\(lxc.folder)/backup-for-\(to)"
+                try lxc("export", from, file)
+                try lxc("import", "\(to):", file, "imported")
+                let copy = "\(to):imported"
+                #expect(try lxc("file", "pull", "\(copy)/root/note", "-").text == "after", "\(copy)")
+                #expect(try lxc("info", copy).text.contains("| s0"), "\(copy)")
+                try lxc("restore", copy, "s0")
+                #expect(try lxc("file", "pull", "\(copy)/root/note", "-").text == "before", "\(copy)")
+            }
+            try lxc("start", "apus:imported")
+            #expect(try lxc("exec", "apus:imported", "--", "stat", "-c", "%u:%g", "/root/note").text == "0:0")
         }
     }
 }
