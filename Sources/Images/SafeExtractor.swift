@@ -70,6 +70,7 @@ final class SafeExtractor {
         case FileType.regular: try makeFile(path, entry, attributes, from: reader)
         case FileType.symlink: try makeSymlink(path, to: entry.symlink, attributes)
         case FileType.fifo: try makeFifo(path, attributes)
+        case FileType.character where entry.device == 0: try makeWhiteout(path, attributes)
         default: report.note("\(path.text): a device or socket, not made")
         }
     }
@@ -169,6 +170,13 @@ final class SafeExtractor {
         try makeSpecial(path, attributes) { directory in
             let result = mkfifoat(directory, path.name, 0o600)
             return result == 0 ? fchmodat(directory, path.name, attributes.permissions, 0) : result
+        }
+    }
+
+    /// The mark of an overlay that a file is deleted: a device that does not exist, which any user may make.
+    private func makeWhiteout(_ path: EntryPath, _ attributes: EntryAttributes) throws {
+        try makeSpecial(path, attributes) { directory in
+            mknodat(directory, path.name, mode_t(FileType.character), 0)
         }
     }
 

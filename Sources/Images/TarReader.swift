@@ -7,6 +7,9 @@ import Glibc
 final class TarReader {
     private let archive: OpaquePointer
     private let name: String
+    /// Sums up what is read, if it is set: then all of it is read.
+    var sum: TarSum?
+    private var isAtEntry = false
 
     /// Opens a file.
     /// - Parameter name: how errors call it, if not by its path.
@@ -38,11 +41,18 @@ final class TarReader {
     /// The next entry, valid until the one after it; nil at the end.
     func next() throws -> TarEntry? {
         var entry: OpaquePointer?
+        if sum != nil, isAtEntry { try forEachBlock { _, _ in } }
+        isAtEntry = false
         while true {
             switch archive_read_next_header(archive, &entry) {
             case ARCHIVE_OK, ARCHIVE_WARN:
                 guard let entry else { throw failure() }
-                return TarEntry(pointer: entry)
+                let found = TarEntry(pointer: entry)
+                if found.path != TarSum.name {
+                    sum?.begin(found)
+                    isAtEntry = true
+                }
+                return found
             case ARCHIVE_EOF: return nil
             case ARCHIVE_RETRY: continue
             default: throw failure()
@@ -58,7 +68,9 @@ final class TarReader {
             var offset: Int64 = 0
             switch archive_read_data_block(archive, &bytes, &count, &offset) {
             case ARCHIVE_OK, ARCHIVE_WARN:
-                try body(UnsafeRawBufferPointer(start: bytes, count: count), offset)
+                let block = UnsafeRawBufferPointer(start: bytes, count: count)
+                if isAtEntry { sum?.add(block) }
+                try body(block, offset)
             case ARCHIVE_EOF: return
             case ARCHIVE_RETRY: continue
             default: throw failure()
@@ -118,6 +130,8 @@ struct TarEntry {
     var type: UInt32 { UInt32(archive_entry_filetype(pointer)) }
     /// The permission bits of the mode.
     var permissions: mode_t { mode_t(archive_entry_perm(pointer)) & 0o7777 }
+    /// The number of a device; 0 for an overlay's mark of a deleted file.
+    var device: dev_t { archive_entry_rdev(pointer) }
     /// The size of a file's data.
     var size: Int64 { archive_entry_size(pointer) }
     /// Whether it has holes.

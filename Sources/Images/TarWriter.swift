@@ -9,6 +9,8 @@ final class TarWriter {
     private let entry: OpaquePointer
     private let name: String
     private let now = time(nil)
+    /// Sums up what is written, if it is set.
+    var sum: TarSum?
 
     /// Makes a file anew.
     init(path: String, compression: ImageCompression = .zstd) throws {
@@ -31,21 +33,21 @@ final class TarWriter {
     /// Adds a directory that belongs to root.
     func addDirectory(_ path: String, mode: mode_t = 0o755) throws {
         begin(path, type: FileType.directory, mode: mode)
-        try check(archive_write_header(archive, entry))
+        try writeHeader()
     }
 
     /// Adds a symlink that belongs to root.
     func addSymlink(_ path: String, to target: String) throws {
         begin(path, type: FileType.symlink, mode: 0o777)
         archive_entry_set_symlink(entry, target)
-        try check(archive_write_header(archive, entry))
+        try writeHeader()
     }
 
     /// Adds a file that belongs to root.
     func addFile(_ path: String, _ content: [UInt8], mode: mode_t = 0o644) throws {
         begin(path, type: FileType.regular, mode: mode)
         archive_entry_set_size(entry, Int64(content.count))
-        try check(archive_write_header(archive, entry))
+        try writeHeader()
         try content.withUnsafeBytes { try write($0) }
     }
 
@@ -88,7 +90,7 @@ final class TarWriter {
         }
         // Nothing but a hole has to be told as well.
         if data?.isEmpty == true { archive_entry_sparse_add_entry(entry, Int64(status.st_size), 0) }
-        try check(archive_write_header(archive, entry))
+        try writeHeader()
         guard isFile else { return }
         try fill { bytes, zeros in
             if let bytes { try write(bytes) } else { try writeZeros(zeros) }
@@ -99,14 +101,21 @@ final class TarWriter {
     func add(_ path: String, _ status: stat, symlink target: String) throws {
         begin(path, status)
         archive_entry_set_symlink(entry, target)
-        try check(archive_write_header(archive, entry))
+        try writeHeader()
     }
 
     /// Adds another name of a file that is in the tarball already.
     func addLink(_ path: String, to other: String) throws {
         begin(path, type: FileType.regular, mode: 0o644)
         archive_entry_set_hardlink(entry, other)
-        try check(archive_write_header(archive, entry))
+        try writeHeader()
+    }
+
+    /// Adds the sum of what was written so far.
+    func addSum() throws {
+        guard let value = sum?.value else { return }
+        sum = nil
+        try addFile(TarSum.name, Array((value + "\n").utf8))
     }
 
     /// Writes what is left. The file is whole only then.
@@ -130,7 +139,13 @@ final class TarWriter {
         }
     }
 
+    private func writeHeader() throws {
+        sum?.begin(TarEntry(pointer: entry))
+        try check(archive_write_header(archive, entry))
+    }
+
     private func write(_ bytes: UnsafeRawBufferPointer) throws {
+        sum?.add(bytes)
         var written = 0
         while written < bytes.count {
             let result = archive_write_data(

@@ -84,7 +84,12 @@ final class TreePacker {
                 position = part.lowerBound
                 while position < part.upperBound {
                     let count = try self.read(number, at: position, part.upperBound - position, name)
-                    if count == 0 { break }
+                    if count == 0 {
+                        guard self.writer.sum == nil else {
+                            throw ImageError(.system, "\(name) became shorter while it was read")
+                        }
+                        break
+                    }
                     try write(UnsafeRawBufferPointer(rebasing: self.buffer[..<count]), 0)
                     position += Int64(count)
                     self.bytes += Int64(count)

@@ -13,6 +13,8 @@ package enum FileType {
     package static let directory: UInt32 = 0o040000
     /// A symlink.
     package static let symlink: UInt32 = 0o120000
+    /// A character device.
+    package static let character: UInt32 = 0o020000
     /// A named pipe.
     package static let fifo: UInt32 = 0o010000
     /// A unix socket.

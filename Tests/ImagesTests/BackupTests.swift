@@ -82,6 +82,30 @@ struct BackupTests {
         }
     }
 
+    @Test("A byte that has changed is noticed, whatever the archive is compressed with")
+    func altered() async throws {
+        try await Host.withTemporaryDirectory { base in
+            let container = try volume(base + "/container", String(repeating: "text", count: 1000))
+            let sparse = try FileDescriptor.open(base + "/container/rootfs/sparse", O_RDWR | O_CREAT)
+            #expect(ftruncate(sparse.rawValue, 3 << 20) == 0)
+            #expect(pwrite(sparse.rawValue, "middle", 6, 1 << 20) == 6)
+            let path = base + "/archive"
+            let index = Self.index()
+            try await BackupPacker.pack(index, [(.container, container)], to: path, compression: .none) { _ in
+            }
+            try await BackupArchive.inspect(path, index, states: nil) { _ in }
+            var bytes = try Files.bytes(path)
+            #expect(bytes.count < 1 << 20)
+            let place = try #require(bytes.indices.first { bytes[$0...].starts(with: "texttext".utf8) })
+            bytes[place + 500] ^= 1
+            try Files.write(path, bytes)
+            let code = await imageError {
+                try await BackupArchive.inspect(path, index, states: nil) { _ in }
+            }
+            #expect(code == .invalid)
+        }
+    }
+
     /// Writes an archive by hand, and gives what reading it comes to.
     private func outcome(
         _ index: String = "name: c1\nconfig: {container: {name: c1}}\n",

@@ -99,7 +99,8 @@ extension ContainerService {
         handle.progress("Packing files")
         func pack(_ volume: Volume) async throws {
             parts.append((.container, driver.directory(of: volume)))
-            try await BackupPacker.pack(index, parts + states, to: archive, compression: compression) { bytes in
+            try await BackupPacker.pack(index, parts + states, to: archive, compression: compression) {
+                bytes in
                 var progress = OperationProgress(stage: "Packing files")
                 progress.bytesDone = bytes
                 handle.progress(progress)

@@ -37,6 +37,7 @@ extension ContainerService {
             }
             let plan = try plan(index, name: name, pool: pool, stateless: stateless)
             try await checkDevices(plan.record)
+            try requireFree(plan.record.name)
             // "creating": a daemon that finds the operation cut short removes what was made so far.
             return try context.operate(
                 on: plan.record.name, "creating", "Restoring backup", mayCancel: true
@@ -56,7 +57,8 @@ extension ContainerService {
         _ index: BackupIndex, name: String, pool: String, stateless: Bool
     ) throws -> ImportPlan {
         guard index.type == "container" else {
-            throw ServiceError.badRequest("This is a backup of a \(index.type); only containers can be imported")
+            throw ServiceError.badRequest(
+                "This is a backup of a \(index.type); only containers can be imported")
         }
         guard !index.isOptimized else {
             throw ServiceError.badRequest(
@@ -67,10 +69,7 @@ extension ContainerService {
         var record = ContainerRecord()
         record.name = name.isEmpty ? index.name : name
         try Names.checkInstance(record.name)
-        guard entries[record.name] == nil else {
-            throw ServiceError.conflict(
-                "Instance \"\(record.name)\" already exists; delete it, or import the backup under another name")
-        }
+        try requireFree(record.name)
         let architecture = Machine.names.architecture
         guard from.architecture.isEmpty || from.architecture == architecture else {
             throw ServiceError.badRequest("This machine runs \(architecture), not \(from.architecture)")
@@ -107,6 +106,13 @@ extension ContainerService {
             return kept
         }
         return ImportPlan(record: record, snapshots: snapshots, index: index, withStates: withStates)
+    }
+
+    private func requireFree(_ name: String) throws {
+        guard entries[name] == nil else {
+            throw ServiceError.conflict(
+                "Instance \"\(name)\" already exists; delete it, or import the backup under another name")
+        }
     }
 
     private func check(_ names: [String], _ config: ConfigMap, _ devices: DevicesMap) throws {
@@ -209,7 +215,8 @@ extension ContainerService {
     /// Refuses a container whose processes would meet others that have their ids or addresses.
     private func requireIdentity(of record: ContainerRecord, _ states: SavedStates) throws {
         let advice = "; or leave its running states out (apus import --stateless)"
-        guard ConfigValues.isTrue(expanded(record).config, "security.privileged") == (record.idmap == nil) else {
+        guard ConfigValues.isTrue(expanded(record).config, "security.privileged") == (record.idmap == nil)
+        else {
             throw ServiceError.badRequest(
                 "Its running states are those of a container with another security.privileged\(advice)")
         }
@@ -219,9 +226,11 @@ extension ContainerService {
             )
         }
         let addresses = Set(record.volatile.values)
-        if let other = entries.values.first(where: { !addresses.isDisjoint(with: $0.record.volatile.values) }) {
+        if let other = entries.values.first(where: { !addresses.isDisjoint(with: $0.record.volatile.values) })
+        {
             throw ServiceError.conflict(
-                "\"\(other.record.name)\" has the network address that its processes keep. Delete that\(advice)")
+                "\"\(other.record.name)\" has the network address that its processes keep. Delete that\(advice)"
+            )
         }
     }
 }

@@ -31,7 +31,8 @@ public final class BackupUpload: Sendable {
                 if count < 0 {
                     throw ServiceError(
                         .tooLarge,
-                        "The backup cannot be written to \(folder): \(SystemError.reason(errno)). Make room there")
+                        "The backup cannot be written to \(folder): \(SystemError.reason(errno)). Make room there"
+                    )
                 }
                 written += count
             }

@@ -15,7 +15,8 @@ struct InstanceRoutes {
                 if BackupRoutes.isUpload(request) {
                     return try await BackupRoutes(daemon: daemon).take(request)
                 }
-                return try Reply.operation(try await containers.create(try await request.json(InstancesPost.self)))
+                return try Reply.operation(
+                    try await containers.create(try await request.json(InstancesPost.self)))
             },
             Route(.get, "/1.0/instances/{name}", "A container") { request in
                 let name = try request.path("name")

@@ -31,7 +31,8 @@ public enum BackupArchive {
                     }
                 }
                 guard let index else {
-                    throw ImageError(.invalid, "this is not a backup of a container: it has no backup/index.yaml")
+                    throw ImageError(
+                        .invalid, "this is not a backup of a container: it has no backup/index.yaml")
                 }
                 return try BackupIndex(yaml: index)
             }
@@ -49,6 +50,7 @@ public enum BackupArchive {
         try await withCancellation { flag in
             try TarReader.withUnicodeNames {
                 let reader = try TarReader(path: path, called: name)
+                if index.isSummed { reader.sum = TarSum() }
                 var inspection = BackupInspection(index, states: states, limits: limits)
                 let size = Double(max(1, fileSize(path)))
                 var count = 0
@@ -58,7 +60,7 @@ public enum BackupArchive {
                     count += 1
                     if count % 256 == 0 { progress(min(1, Double(reader.consumed) / size)) }
                 }
-                try inspection.finish()
+                try inspection.finish(sum: reader.sum?.value)
             }
         }
     }
@@ -100,6 +102,8 @@ private struct BackupInspection {
     private var seen: Set<BackupPart> = []
     private var withRoot: Set<BackupPart> = []
     private var extractor: SafeExtractor?
+    /// The sum that the backup says it has.
+    private var said: String?
 
     init(_ index: BackupIndex, states: String?, limits: UnpackLimits) {
         self.index = index
@@ -110,6 +114,10 @@ private struct BackupInspection {
     mutating func take(_ entry: TarEntry, from reader: TarReader) throws {
         let path = try EntryPath(entry.path, of: BackupArchive.name)
         try measure(entry, path)
+        if path.text == TarSum.name {
+            let text = try reader.readAll(limit: 128, entry: path.text)
+            said = String(decoding: text.prefix(64), as: UTF8.self)
+        }
         guard let (part, rest) = BackupPart.locate(path) else { return }
         if part != current { try begin(part) }
         if part.isVolume {
@@ -122,11 +130,18 @@ private struct BackupInspection {
         }
     }
 
-    mutating func finish() throws {
+    mutating func finish(sum: String?) throws {
         try end()
         let missing = index.volumes.subtracting(withRoot).union(index.states.subtracting(seen))
         if let part = missing.map(\.folder).sorted().first {
             throw ImageError(.invalid, "the backup is not whole: \(part) is missing in it")
+        }
+        if let sum, sum != said {
+            throw ImageError(
+                .invalid,
+                said == nil
+                    ? "the backup is not whole: its end is missing"
+                    : "the backup is refused: it has been altered since it was made")
         }
     }
 
@@ -136,7 +151,8 @@ private struct BackupInspection {
             throw ImageError(.invalid, "the backup is refused: its index does not tell of \(part.folder)")
         }
         guard seen.insert(part).inserted else {
-            throw ImageError(.invalid, "the backup is refused: \(part.folder) is in more than one place in it")
+            throw ImageError(
+                .invalid, "the backup is refused: \(part.folder) is in more than one place in it")
         }
         current = part
         guard !part.isVolume, let states else { return }

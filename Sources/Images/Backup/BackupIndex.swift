@@ -50,6 +50,9 @@ public struct BackupIndex: Sendable, Equatable {
     /// The snapshots whose running state is there, too: Apus' own.
     public var snapshotStates: [String] = []
 
+    /// Whether the sum of all that is in the archive stands at its end: Apus' own.
+    var isSummed = true
+
     /// A container's.
     public init(instance: Instance, snapshots: [Instance], pool: String, backend: String) {
         name = instance.name

@@ -19,6 +19,7 @@ public enum BackupPacker {
             try await BackupArchive.withCancellation { flag in
                 try TarReader.withUnicodeNames {
                     let writer = try TarWriter(path: path, compression: compression)
+                    writer.sum = TarSum()
                     try writer.addFile("backup/index.yaml", yaml.index)
                     var packed: Int64 = 0
                     for (part, directory) in parts {
@@ -42,6 +43,7 @@ public enum BackupPacker {
                         }
                         packed += packer.bytes
                     }
+                    try writer.addSum()
                     try writer.finish()
                 }
             }

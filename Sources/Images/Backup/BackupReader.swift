@@ -83,10 +83,12 @@ public final class BackupReader: Sendable {
     /// What a hard link leads to, within its part.
     private static func link(of entry: TarEntry, in part: BackupPart) throws -> EntryPath? {
         guard let target = entry.hardLink else { return nil }
-        guard let (other, path) = BackupPart.locate(try EntryPath(target, of: BackupArchive.name)), other == part
+        guard let (other, path) = BackupPart.locate(try EntryPath(target, of: BackupArchive.name)),
+            other == part
         else {
             throw ImageError(
-                .hostile, "the backup is refused: the hard link \"\(entry.path)\" leads outside, to \"\(target)\"")
+                .hostile,
+                "the backup is refused: the hard link \"\(entry.path)\" leads outside, to \"\(target)\"")
         }
         return path
     }

@@ -2,7 +2,7 @@ import Yams
 
 extension BackupIndex {
     /// The largest index that is read.
-    static let largestFile = 16 << 20
+    static let largestFile = 4 << 20
     /// The newest form of Apus' own part that this program writes and reads.
     private static let format = 1
 
@@ -26,10 +26,12 @@ extension BackupIndex {
         guard listed == snapshots.map(\.name), Set(listed).count == listed.count else {
             throw ImageError(.invalid, "the index of the backup does not agree with itself about snapshots")
         }
+        isSummed = false
         guard let own = root["apus"]?.mapping else { return }
         guard let version = own["format"]?.int, version <= Self.format else {
             throw ImageError(.invalid, "the backup was made by a newer Apus")
         }
+        isSummed = own["sum"]?.bool ?? false
         hasState = own["state"]?.bool ?? false
         snapshotStates = (own["snapshot_states"]?.sequence ?? []).compactMap { $0.scalar?.string }
         guard Set(snapshotStates).isSubset(of: listed) else {
@@ -61,13 +63,12 @@ extension BackupIndex {
         root["optimized_header"] = .word("false")
         root["type"] = .text(type)
         root["config"] = .mapping(config)
-        if !states.isEmpty {
-            var own = Node.Mapping([])
-            own["format"] = .word(String(Self.format))
-            own["state"] = .word(String(hasState))
-            own["snapshot_states"] = .texts(snapshotStates)
-            root["apus"] = .mapping(own)
-        }
+        var own = Node.Mapping([])
+        own["format"] = .word(String(Self.format))
+        own["sum"] = .word(String(isSummed))
+        own["state"] = .word(String(hasState))
+        own["snapshot_states"] = .texts(snapshotStates)
+        root["apus"] = .mapping(own)
         return try Yams.serialize(node: .mapping(root))
     }
 
