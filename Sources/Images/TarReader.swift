@@ -10,6 +10,7 @@ final class TarReader {
     /// Sums up what is read, if it is set: then all of it is read.
     var sum: TarSum?
     private var isAtEntry = false
+    private var hasEnded = false
 
     /// Opens a file.
     /// - Parameter name: how errors call it, if not by its path.
@@ -43,6 +44,7 @@ final class TarReader {
         var entry: OpaquePointer?
         if sum != nil, isAtEntry { try forEachBlock { _, _ in } }
         isAtEntry = false
+        if hasEnded { return nil }
         while true {
             switch archive_read_next_header(archive, &entry) {
             case ARCHIVE_OK, ARCHIVE_WARN:
@@ -53,7 +55,9 @@ final class TarReader {
                     isAtEntry = true
                 }
                 return found
-            case ARCHIVE_EOF: return nil
+            case ARCHIVE_EOF:
+                hasEnded = true
+                return nil
             case ARCHIVE_RETRY: continue
             default: throw failure()
             }

@@ -146,6 +146,10 @@ final class TarWriter {
 
     private func write(_ bytes: UnsafeRawBufferPointer) throws {
         sum?.add(bytes)
+        try put(bytes)
+    }
+
+    private func put(_ bytes: UnsafeRawBufferPointer) throws {
         var written = 0
         while written < bytes.count {
             let result = archive_write_data(
@@ -161,7 +165,7 @@ final class TarWriter {
         var left = count
         while left > 0 {
             let piece = Int(min(left, Int64(zeros.count)))
-            try zeros.withUnsafeBytes { try write(UnsafeRawBufferPointer(rebasing: $0[..<piece])) }
+            try zeros.withUnsafeBytes { try put(UnsafeRawBufferPointer(rebasing: $0[..<piece])) }
             left -= Int64(piece)
         }
     }

@@ -124,7 +124,7 @@ struct BackupTests {
                 let operation = try APIJSON.decode(Response<ApusAPI.Operation>.self, from: half.body)
                 let ended = try await test.daemon.operations.wait(
                     try #require(operation.metadata).id, timeout: .seconds(20))
-                #expect(ended.err.contains("not whole"), "\(ended.err)")
+                #expect(ended.err.contains("whole"), "\(ended.err)")
             }
             #expect(try await test.get([String].self, "/1.0/instances") == ["/1.0/instances/c1"])
 

@@ -106,8 +106,8 @@ extension Integration {
                     ] { try must(command) }
                     let own = URL(filePath: file + ".own")
                     try refused(try Data(contentsOf: own), "has changed since the checkpoint was made")
-                    try refused(whole.prefix(whole.count * 2 / 3), "")
-                    try refused(whole.prefix(100), "not a backup")
+                    try refused(whole.prefix(whole.count * 2 / 3), "whole tarball")
+                    try refused(whole.prefix(100), "whole tarball")
                     // Its files are as they were, and can be had.
                     try host.apus("import", own.path, "--stateless")
                     try host.apus("start", name)

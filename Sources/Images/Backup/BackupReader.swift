@@ -75,7 +75,9 @@ public final class BackupReader: Sendable {
     ) throws -> (entry: TarEntry, part: BackupPart, path: EntryPath)? {
         while let entry = try reader.next() {
             let path = try EntryPath(entry.path, of: BackupArchive.name)
-            if let (part, rest) = BackupPart.locate(path) { return (entry, part, rest) }
+            guard let (part, rest) = BackupPart.locate(path) else { continue }
+            // What it says stands in the index as well.
+            if rest.text != "backup.yaml" { return (entry, part, rest) }
         }
         return nil
     }
