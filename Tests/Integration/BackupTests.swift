@@ -115,6 +115,35 @@ extension Integration {
             }
         }
 
+        @Test func ownersShiftedByLXDAreThoseOfTheContainerAgain() throws {
+            try withFolder { host, folder in
+                let name = Integration.freshName()
+                let file = "\(folder)/backup.tar"
+                try expectNothingLeft(on: host, of: name) {
+                    defer { _ = try? host.apus("delete", name, "--force", expecting: nil) }
+                    try host.launch(.busybox, name)
+                    try host.apus("export", name, file, "--compression", "none")
+                    try host.apus("delete", name, "--force")
+                    // As LXD packs the files of a container that has run: with the ids that they have on its disk.
+                    let line = #""Hostid":100000,"Nsid":0,"Maprange":65536}"#
+                    let map =
+                        #"[{"Isuid":true,"Isgid":false,\#(line),{"Isuid":false,"Isgid":true,\#(line)]"#
+                    for command in [
+                        ["tar", "-xf", file, "-C", folder],
+                        ["sed", "-i", "-e", "s/last_state.idmap\": .*/last_state.idmap\": '\(map)'/"]
+                            + ["-e", "s/sum: true/sum: false/", "\(folder)/backup/index.yaml"],
+                        ["tar", "-cf", file, "-C", folder, "--numeric-owner", "--owner=100000"]
+                            + ["--group=100000", "backup/index.yaml", "backup/container"],
+                        ["rm", "-rf", "\(folder)/backup"],
+                    ] { try must(command) }
+                    try host.apus("import", file)
+                    try host.apus("start", name)
+                    #expect(try host.exec(name, "stat", "-c", "%u:%g", "/etc") == "0:0")
+                    #expect(try host.exec(name, "stat", "-c", "%u:%g", "/bin/busybox") == "0:0")
+                }
+            }
+        }
+
         @Test func whatIsCutShortIsGoneAtTheNextStart() throws {
             let host = try TestHost("backup-crash")
             defer { host.tearDown() }
