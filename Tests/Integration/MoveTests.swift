@@ -108,8 +108,9 @@ extension Integration {
                     let command = try hosts.one.begin("move", name, "two:", "--memory", "post-copy")
                     usleep(useconds_t(round * 300_000 + Int.random(in: 0..<300_000)))
                     try killed.killDaemon()
-                    let outcome = try command.wait(limit: .seconds(90))
+                    // The source may have to ask the sink what became of it.
                     try killed.startDaemon()
+                    let outcome = try command.wait(limit: .seconds(90))
                     let when = "round \(round): \(outcome)"
                     try eventually("both hosts to be done with the move", limit: .seconds(30)) {
                         try hosts.all.allSatisfy { try $0.query("/1.0/operations")["running"].array.isEmpty }
