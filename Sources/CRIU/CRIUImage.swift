@@ -25,6 +25,18 @@ public struct CRIUImage: Sendable {
         public static let pagemap = Magic(common: images, own: 0x5608_4025)
         /// `pstree.img`: the processes.
         public static let processTree = Magic(common: images, own: 0x5027_3030)
+        /// `core-N.img`: a thread, or a process by its main thread.
+        static let core = Magic(common: images, own: 0x5505_3847)
+        /// `ids-N.img`: what a process shares with others.
+        static let identities = Magic(common: images, own: 0x5443_2030)
+        /// `mm-N.img`: what a process has mapped.
+        static let memory = Magic(common: images, own: 0x5749_2820)
+        /// `fdinfo-N.img`: a table of descriptors.
+        static let descriptors = Magic(common: images, own: 0x5621_3732)
+        /// `memfd.img`: memory files.
+        static let memoryFiles = Magic(common: images, own: 0x4845_3499)
+        /// `tcp-stream-N.img`: a connection's queues.
+        static let stream = Magic(common: images, own: 0x5146_5506)
     }
 
     /// The largest file read. The images read here are lists, never memory.
@@ -41,6 +53,11 @@ public struct CRIUImage: Sendable {
 
     /// Reads an image file.
     public init(path: String, magic: Magic) throws(CRIUError) {
+        try self.init(path: path, magic: magic, largest: Self.largestFile)
+    }
+
+    /// Reads an image file of a given size at most.
+    init(path: String, magic: Magic, largest: Int) throws(CRIUError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor >= 0 else {
             throw CRIUError(.badImage, "cannot open \(path): \(errorText(errno))", errnoCode: errno)
@@ -50,7 +67,7 @@ public struct CRIUImage: Sendable {
         guard fstat(descriptor, &information) == 0, information.st_mode & S_IFMT == S_IFREG else {
             throw CRIUError(.badImage, "\(path) is not a regular file")
         }
-        guard information.st_size <= Self.largestFile else {
+        guard information.st_size <= largest else {
             throw CRIUError(
                 .badImage, "\(path) has \(information.st_size) bytes; no such image is that large")
         }

@@ -22,7 +22,13 @@ public enum CRIUPagemap {
             && Int32(name.dropFirst("pagemap-".count).dropLast(".img".count)) != nil
     }
 
-    /// CRIU's PE_LAZY and PE_PRESENT.
+    /// Whether pages are in these images, in those these build upon, or are to come.
+    static func isSaved(_ entry: criu_pagemap_entry) -> Bool {
+        !entry.hasFlags || entry.flags & (parent | lazy | present) != 0
+    }
+
+    /// CRIU's PE_PARENT, PE_LAZY and PE_PRESENT.
+    private static let parent: UInt32 = 1
     private static let lazy: UInt32 = 2
     private static let present: UInt32 = 4
 }
