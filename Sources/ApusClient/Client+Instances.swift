@@ -82,6 +82,12 @@ extension Client {
         try await get("/1.0/checkpoint-rules")
     }
 
+    /// What the running state of a snapshot holds, or that of a stopped container.
+    public func checkpoint(of name: String, snapshot: String?) async throws -> CheckpointState {
+        let place = snapshot.map { "/snapshots/\($0.percentEncoded)" } ?? ""
+        return try await get(Self.path(name, place + "/checkpoint"))
+    }
+
     /// Begins the source's end of a copy of a snapshot to another host.
     public func migrateSnapshot(
         _ snapshot: String, of name: String, _ post: InstancePost

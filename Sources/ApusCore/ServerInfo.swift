@@ -26,6 +26,7 @@ public final class ServerInfo: Sendable {
         "image_force_refresh",
         "resources", "kernel_limits",
         "apus_image_debian", "apus_image_remotes", "apus_checkpoint", "apus_checkpoint_check",
+        "apus_checkpoint_show",
         "apus_progress", "apus_start_stateless",
         "container_backup", "backup_compression", "backup_compression_algorithm",
         "container_backup_override_pool", "backup_override_name", "apus_backup_state",

@@ -3,7 +3,7 @@ import ApusCore
 import HTTPTypes
 import HummingbirdCore
 
-/// What stands in the way of checkpoints.
+/// What stands in the way of checkpoints, and what those hold that there are.
 struct CheckpointRoutes {
     let daemon: Daemon
     private var containers: ContainerService { daemon.containers }
@@ -18,6 +18,20 @@ struct CheckpointRoutes {
             },
             Route(.get, "/1.0/checkpoint-rules", "What such a check looks for") { _ in
                 try Reply.sync(containers.checkpointRules())
+            },
+            Route(
+                .get, "/1.0/instances/{name}/checkpoint",
+                "What the saved running state of a stopped container holds"
+            ) { request in
+                try Reply.sync(try await containers.checkpoint(of: try request.path("name")))
+            },
+            Route(
+                .get, "/1.0/instances/{name}/snapshots/{snapshot}/checkpoint",
+                "What the running state of a snapshot holds"
+            ) { request in
+                try Reply.sync(
+                    try await containers.checkpoint(
+                        of: try request.path("name"), snapshot: try request.path("snapshot")))
             },
         ]
     }
