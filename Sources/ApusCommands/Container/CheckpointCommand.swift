@@ -6,13 +6,15 @@ package import ArgumentParser
 package struct CheckpointCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "checkpoint",
-        abstract: "Find out whether a container's running state can be saved.",
+        abstract: "Find out whether a running state can be saved, and what saved ones hold.",
         discussion: """
             EXAMPLES:
               apus checkpoint check c1
               apus checkpoint check --explain io-uring
+              apus checkpoint show c1/s1
+              apus checkpoint diff c1/s1 c1/s2
             """,
-        subcommands: [CheckpointCheckCommand.self])
+        subcommands: [CheckpointCheckCommand.self, CheckpointShowCommand.self, CheckpointDiffCommand.self])
 
     package init() {}
 }
