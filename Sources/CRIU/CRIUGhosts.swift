@@ -1,3 +1,6 @@
+internal import FoundationEssentials
+internal import SwiftProtobuf
+
 /// Where CRIU puts files whose names are gone, for the time of a restore: beside the place they had. A CRIU that is
 /// killed leaves them there, and the next one fails on them ("Can't create ghost regfile: File exists").
 public enum CRIUGhosts {
@@ -48,28 +51,27 @@ public enum CRIUGhosts {
                 for entry in image.entries {
                     let mount: criu_mount = try image.decode(entry)
                     mounts[mount.mntID] = mount
-                    if Self.parts(mount.mountpoint).isEmpty, root == nil { root = mount }
+                    if Self.parts(mount.mountpoint)?.isEmpty == true, root == nil { root = mount }
                 }
             }
         }
 
-        /// Where a file lies below the root, if it is on the same file system.
-        func path(of name: String, on id: Int32) -> String? {
-            guard let root, id >= 0, let mount = mounts[UInt32(id)], mount.rootDev == root.rootDev else {
-                return nil
-            }
-            let whole =
-                Self.parts(mount.root) + Self.parts(name).dropFirst(Self.parts(mount.mountpoint).count)
-            let above = Self.parts(root.root)
-            guard Self.parts(name).starts(with: Self.parts(mount.mountpoint)), whole.starts(with: above),
-                whole.count > above.count, !whole.contains("..")
+        /// Where a file lies below the root, if it is on the same file system, and its name is text.
+        func path(of name: Data, on id: Int32) -> String? {
+            guard let root, id >= 0, let mount = mounts[UInt32(id)], mount.rootDev == root.rootDev,
+                let name = Self.parts(name), let place = Self.parts(mount.mountpoint),
+                let part = Self.parts(mount.root), let above = Self.parts(root.root)
+            else { return nil }
+            let whole = part + name.dropFirst(place.count)
+            guard name.starts(with: place), whole.starts(with: above), whole.count > above.count,
+                !whole.contains("..")
             else { return nil }
             return whole.dropFirst(above.count).joined(separator: "/")
         }
 
         /// `./a/b`, `/a/b` and `a/b` are the same to CRIU.
-        private static func parts(_ path: String) -> [Substring] {
-            path.split(separator: "/").filter { $0 != "." }
+        private static func parts(_ path: Data) -> [Substring]? {
+            String(validating: path, as: UTF8.self)?.split(separator: "/").filter { $0 != "." }
         }
     }
 }

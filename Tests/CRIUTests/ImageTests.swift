@@ -74,6 +74,14 @@ import Testing
         #expect(try CRIUTimers.mendExpired(image) == nil)
     }
 
+    @Test func namesThatAreNotTextAreKept() throws {
+        let regular: [UInt8] = [0x08, 1, 0x10, 4, 0x1a, 7, 0x08, 4, 0x32, 3, 0x2f, 0xff, 0x62]
+        let image = try CRIUImage(
+            name: "files.img", bytes: Self.encode([regular, timer(value: 0, interval: 3)]), magic: .files)
+        #expect(try CRIUTimers.mendExpired(image)?.entries[0] == regular)
+        #expect(try CRIUWatches.unnamed(image) == [])
+    }
+
     @Test func aDamagedEntryIsAnError() throws {
         let image = try CRIUImage(name: "files.img", bytes: Self.encode([[0x62, 90, 1]]), magic: .files)
         #expect(throws: CRIUError.self) { try CRIUTimers.mendExpired(image) }

@@ -11,8 +11,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The few fields of CRIU's image files that Apus reads or mends. Field numbers are CRIU's; whatever is
-// not named here survives a decode and encode as unknown fields.
+// not named here survives a decode and encode as unknown fields. Names are bytes: that of a file need not be text.
 
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
 internal import SwiftProtobuf
 
 // If the compiler emits an error on this type, it is because this file
@@ -314,8 +319,8 @@ nonisolated struct criu_file_handle: Sendable {
 
   var handle: [UInt64] = []
 
-  var path: String {
-    get {_path ?? String()}
+  var path: Data {
+    get {_path ?? Data()}
     set {_path = newValue}
   }
   /// Returns true if `path` has been explicitly set.
@@ -329,7 +334,7 @@ nonisolated struct criu_file_handle: Sendable {
 
   fileprivate var _bytes: UInt32? = nil
   fileprivate var _type: UInt32? = nil
-  fileprivate var _path: String? = nil
+  fileprivate var _path: Data? = nil
 }
 
 nonisolated struct criu_inotify_watch: Sendable {
@@ -515,8 +520,8 @@ nonisolated struct criu_regular_file: Sendable {
   /// Clears the value of `id`. Subsequent reads from it will return its default value.
   mutating func clearID() {self._id = nil}
 
-  var name: String {
-    get {_name ?? String()}
+  var name: Data {
+    get {_name ?? Data()}
     set {_name = newValue}
   }
   /// Returns true if `name` has been explicitly set.
@@ -538,7 +543,7 @@ nonisolated struct criu_regular_file: Sendable {
   init() {}
 
   fileprivate var _id: UInt32? = nil
-  fileprivate var _name: String? = nil
+  fileprivate var _name: Data? = nil
   fileprivate var _mntID: Int32? = nil
 }
 
@@ -797,8 +802,8 @@ nonisolated struct criu_mount: Sendable {
   /// Clears the value of `rootDev`. Subsequent reads from it will return its default value.
   mutating func clearRootDev() {self._rootDev = nil}
 
-  var root: String {
-    get {_root ?? String()}
+  var root: Data {
+    get {_root ?? Data()}
     set {_root = newValue}
   }
   /// Returns true if `root` has been explicitly set.
@@ -806,8 +811,8 @@ nonisolated struct criu_mount: Sendable {
   /// Clears the value of `root`. Subsequent reads from it will return its default value.
   mutating func clearRoot() {self._root = nil}
 
-  var mountpoint: String {
-    get {_mountpoint ?? String()}
+  var mountpoint: Data {
+    get {_mountpoint ?? Data()}
     set {_mountpoint = newValue}
   }
   /// Returns true if `mountpoint` has been explicitly set.
@@ -821,8 +826,8 @@ nonisolated struct criu_mount: Sendable {
 
   fileprivate var _mntID: UInt32? = nil
   fileprivate var _rootDev: UInt32? = nil
-  fileprivate var _root: String? = nil
-  fileprivate var _mountpoint: String? = nil
+  fileprivate var _root: Data? = nil
+  fileprivate var _mountpoint: Data? = nil
 }
 
 nonisolated struct criu_pagemap_entry: Sendable {
@@ -1137,7 +1142,7 @@ nonisolated extension criu_file_handle: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self._bytes) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self._type) }()
       case 3: try { try decoder.decodeRepeatedUInt64Field(value: &self.handle) }()
-      case 4: try { try decoder.decodeSingularStringField(value: &self._path) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self._path) }()
       default: break
       }
     }
@@ -1158,7 +1163,7 @@ nonisolated extension criu_file_handle: SwiftProtobuf.Message, SwiftProtobuf._Me
       try visitor.visitRepeatedUInt64Field(value: self.handle, fieldNumber: 3)
     }
     try { if let v = self._path {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 4)
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1435,7 +1440,7 @@ nonisolated extension criu_regular_file: SwiftProtobuf.Message, SwiftProtobuf._M
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self._id) }()
-      case 6: try { try decoder.decodeSingularStringField(value: &self._name) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self._name) }()
       case 7: try { try decoder.decodeSingularSInt32Field(value: &self._mntID) }()
       default: break
       }
@@ -1451,7 +1456,7 @@ nonisolated extension criu_regular_file: SwiftProtobuf.Message, SwiftProtobuf._M
       try visitor.visitSingularUInt32Field(value: v, fieldNumber: 1)
     } }()
     try { if let v = self._name {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 6)
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 6)
     } }()
     try { if let v = self._mntID {
       try visitor.visitSingularSInt32Field(value: v, fieldNumber: 7)
@@ -1813,8 +1818,8 @@ nonisolated extension criu_mount: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       switch fieldNumber {
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self._mntID) }()
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self._rootDev) }()
-      case 6: try { try decoder.decodeSingularStringField(value: &self._root) }()
-      case 7: try { try decoder.decodeSingularStringField(value: &self._mountpoint) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self._root) }()
+      case 7: try { try decoder.decodeSingularBytesField(value: &self._mountpoint) }()
       default: break
       }
     }
@@ -1832,10 +1837,10 @@ nonisolated extension criu_mount: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       try visitor.visitSingularUInt32Field(value: v, fieldNumber: 3)
     } }()
     try { if let v = self._root {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 6)
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 6)
     } }()
     try { if let v = self._mountpoint {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 7)
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 7)
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
