@@ -130,7 +130,9 @@ package struct CheckpointDifference: Codable, Sendable, Equatable {
         for file in state.files where file.kind != "socket" {
             guard let process = names[file.pid], processes.contains(process) else { continue }
             let key = FileKey(process: process, descriptor: file.fd, kind: file.kind, path: file.path)
-            if list.sizes.updateValue(file.size, forKey: key) == nil { list.keys.append(key) }
+            // Of files that are only added to, CRIU keeps no size; where the next line goes says as much.
+            let size = file.size ?? (file.kind == "file" ? file.position : nil)
+            if list.sizes.updateValue(size, forKey: key) == nil { list.keys.append(key) }
         }
         return list
     }

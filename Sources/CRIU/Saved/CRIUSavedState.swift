@@ -81,7 +81,7 @@ public struct CRIUSavedState: Sendable, Hashable {
         public var state: String
         /// Its own address.
         public var local: String
-        /// The address of the other end.
+        /// The address of the other end; `process N` where it has none but is in a process.
         public var remote: String
         /// Bytes that have come and were not read.
         public var unread: UInt32

@@ -7,9 +7,12 @@ extension SavedReader {
     mutating func sockets(
         _ table: FileTable, _ holders: [UInt32: [Int32]]
     ) throws(CRIUError) -> [CRIUSavedState.Socket] {
+        // The other end of most connections has no name: then it is whoever has it.
         var names: [UInt32: String] = [:]
-        for file in table.files.values where file.hasUnix {
-            names[file.unix.inode] = unixName(file.unix)
+        for (id, file) in table.files where file.hasUnix {
+            let name = unixName(file.unix)
+            names[file.unix.inode] =
+                name.isEmpty ? holders[id]?.first.map { "process \($0)" } ?? "" : name
         }
         var result: [CRIUSavedState.Socket] = []
         for (id, file) in table.files.sorted(by: { $0.key < $1.key }) {
@@ -83,12 +86,8 @@ extension SavedReader {
     }
 
     private func unix(_ saved: criu_saved_unix, _ pids: [Int32], peer: String) -> CRIUSavedState.Socket {
-        let state =
-            switch saved.state {
-            case 10: "LISTEN"
-            case 1: "ESTABLISHED"
-            default: saved.peer == 0 ? "UNCONNECTED" : "CONNECTED"
-            }
+        // CRIU keeps no state of sockets without connections: all of those say that they have one.
+        let state = saved.state == 10 ? "LISTEN" : saved.peer != 0 ? "ESTABLISHED" : "UNCONNECTED"
         return CRIUSavedState.Socket(
             pids: pids, kind: "unix", type: type(saved.type), state: state, local: unixName(saved),
             remote: peer, unread: 0, unsent: 0)
