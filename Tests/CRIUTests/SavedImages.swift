@@ -87,7 +87,7 @@ enum SavedImages {
             .varint(11, 0x0200_000a).varint(12, 0x0300_000a)
         let unix = Message().varint(1, 4).varint(2, 77).varint(3, 1).varint(4, 10).varint(8, 0)
             .field(11, "\0abstract")
-        let timer = Message().varint(1, 6).varint(4, 7).varint(7, 9_223_372_036_854).varint(8, 1)
+        let timer = Message().varint(1, 6).varint(4, 7).varint(7, 9_223_372_036_855).varint(8, 1)
         return [
             regular(1, "/var/log/messages", flags: 1),
             file(2, 2, 18, Message().varint(1, 2).varint(2, 55).varint(3, 0)),
