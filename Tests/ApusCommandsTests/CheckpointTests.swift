@@ -81,7 +81,7 @@ struct CheckpointTests {
         let text = try CheckpointReport(state).text(only: .processes, as: .csv)
         #expect(
             text.split(separator: "\n").map { $0.split(separator: ",")[2] } == [
-                "init", "  a", "    ?[31mred?", "  b",
+                "init", "\"  a\"", "\"    ?[31mred?\"", "\"  b\"",
             ])
         // Whatever a daemon answers.
         state.processes = [process(1, 2, "x"), process(2, 1, "y"), process(2, 2, "z")]
