@@ -267,7 +267,9 @@ extension Integration {
                 var home = hosts.one
                 for round in 0..<rounds {
                     let target = hosts.other(home)
-                    let command = try home.begin("move", name, "\(hosts.remote(of: target)):")
+                    // With post-copy a container may be lost, which is said where it is asked for.
+                    let command = try home.begin(
+                        "move", name, "\(hosts.remote(of: target)):", "--memory", "stop-copy")
                     usleep(useconds_t(round * later + Int.random(in: 0..<later)))
                     let mend = try meddle(hosts, home, target, name)
                     let outcome = try command.wait(limit: .seconds(90))

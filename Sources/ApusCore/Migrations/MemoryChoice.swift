@@ -2,6 +2,8 @@ import ApusAPI
 import CRIU
 import ContainerRuntime
 import FoundationEssentials
+import Glibc
+import LinuxSystem
 import Migration
 
 /// How the memory of a container is to move, in the words of a request: "auto", "stop-copy" or "post-copy", and why.
@@ -18,6 +20,19 @@ struct MemoryWish: Sendable {
         guard ["", "auto", "stop-copy", "post-copy", "pre-copy"].contains(mode) else {
             throw ServiceError.badRequest(
                 "\"\(mode)\" is not a way to move memory; use \"auto\", \"stop-copy\" or \"post-copy\"")
+        }
+    }
+
+    /// Bytes of memory that have to be sent of the processes from one on: what is not in files. What they share by fork(2)
+    /// counts for each.
+    static func bytes(below initPID: pid_t) -> UInt64 {
+        Proc.tree(from: initPID).reduce(0) { sum, pid in
+            let fields = (try? ProcessStatus.fields(pid: pid)) ?? [:]
+            // "RssAnon:      1204 kB", proc_pid_status(5).
+            return ["RssAnon", "RssShmem"].reduce(sum) { sum, name in
+                let words = fields[name]?.split(whereSeparator: { $0 == " " || $0 == "\t" }) ?? []
+                return sum + (words.first.flatMap { UInt64($0) } ?? 0) << 10
+            }
         }
     }
 
@@ -54,7 +69,7 @@ extension ContainerService {
                     : "cannot move \(name) by pre-copy: the kernel of its host does not track which pages have changed (CONFIG_MEM_SOFT_DIRTY). Use \"auto\", \"stop-copy\" or \"post-copy\""
             )
         default:
-            let bytes = UInt64(clamping: entry.live.map(StateReader.memory) ?? 0)
+            let bytes = entry.live.map { MemoryWish.bytes(below: $0.initPID) } ?? 0
             let target = config["migration.downtime.target"].flatMap { UInt64($0) } ?? 300
             let size = "\(bytes >> 20) MiB"
             if MemoryWish.fits(bytes, milliseconds: target) {
