@@ -1,5 +1,12 @@
 /// Config keys and their values, as LXD carries them: always text.
 public typealias ConfigMap = [String: String]
+
+extension ConfigMap {
+    /// Of a container's keys, those with the hardware addresses of its interfaces: `volatile.<device>.hwaddr`.
+    public var hardwareAddresses: ConfigMap {
+        filter { $0.key.hasPrefix("volatile.") && $0.key.hasSuffix(".hwaddr") }
+    }
+}
 /// Devices by name, each with its keys.
 public typealias DevicesMap = [String: [String: String]]
 

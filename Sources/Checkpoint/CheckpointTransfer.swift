@@ -7,8 +7,9 @@ extension CheckpointStore {
     /// does not agree with its manifest is not sent: what the other side makes of it would agree with its own.
     public static func send(_ directory: String, over socket: FileDescriptor) async throws {
         try await onThread {
-            try Manifest(readingFrom: directory).verify(directory, .allButMemory)
-            try Manifest(readingFrom: directory).verify(directory, .memoryOnly)
+            let manifest = try Manifest(readingFrom: directory)
+            try manifest.verify(directory, .allButMemory)
+            try manifest.verify(directory, .memoryOnly)
             var reader = try CheckpointReader(directory: directory)
             while let chunk = try reader.next() {
                 let message = chunk.encoded()

@@ -113,13 +113,9 @@ struct PreflightProcess {
     let descriptors: [(number: Int32, target: String)]
     let namespaces: [String: String]
 
-    /// The systemd unit that it belongs to: the last part that is one of its cgroup's path, in whichever hierarchy
-    /// systemd keeps them.
+    /// The systemd unit that it belongs to, in whichever hierarchy systemd keeps them.
     var unit: String? {
-        let text = (try? Files.text("/proc/\(pid)/cgroup")) ?? ""
-        return text.split(whereSeparator: { $0 == "\n" || $0 == "/" }).last { part in
-            [".service", ".scope", ".socket"].contains { part.hasSuffix($0) }
-        }.map(String.init)
+        SystemdUnit.name(inCgroups: (try? Files.text("/proc/\(pid)/cgroup")) ?? "")
     }
 
     init?(pid: pid_t) {

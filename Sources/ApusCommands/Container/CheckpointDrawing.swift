@@ -99,7 +99,7 @@ package struct CheckpointDrawing {
         let rest = Double(times.frozen) - known.reduce(0) { $0 + $1.1 }
         let stages = known + [("the rest", max(0, rest))]
         let whole = max(1, stages.reduce(0) { $0 + $1.1 })
-        var text = Self.label(Self.margin, top, "Stood still for \(Self.milliseconds(Double(times.frozen)))")
+        var text = Self.label(Self.margin, top, "Stood still for \(Units.milliseconds(Double(times.frozen)))")
         var left = Self.margin
         var legend = Self.margin
         for (index, (name, time)) in stages.enumerated() {
@@ -109,16 +109,12 @@ package struct CheckpointDrawing {
 
                 <rect x="\(Self.text(left))" y="\(Self.text(top + 10))" width="\(Self.text(width))" height="24" fill="\(colour)"/>
                 <rect x="\(Self.text(legend))" y="\(Self.text(top + 48))" width="12" height="12" fill="\(colour)"/>
-                \(Self.label(legend + 18, top + 58, "\(name) \(Self.milliseconds(time))"))
+                \(Self.label(legend + 18, top + 58, "\(name) \(Units.milliseconds(time))"))
                 """
             left += width
             legend += (Self.width - 2 * Self.margin) / 4
         }
         return text
-    }
-
-    private static func milliseconds(_ microseconds: Double) -> String {
-        Units.fixed(microseconds / 1000, 1) + " ms"
     }
 
     // MARK: Text

@@ -56,12 +56,12 @@ package struct CheckpointReport {
     private var summary: String {
         let times = state.times
         let rest = times.frozen &- times.freezing &- times.memoryDump &- times.memoryWrite
-        var frozen = Self.milliseconds(times.frozen)
+        var frozen = Units.milliseconds(Double(times.frozen))
         if times.freezing > 0 || times.memoryDump > 0 || times.memoryWrite > 0 {
-            frozen += " (until all stood still \(Self.milliseconds(times.freezing)), "
-            frozen += "finding their memory \(Self.milliseconds(times.memoryDump)), "
-            frozen += "writing it \(Self.milliseconds(times.memoryWrite)), "
-            frozen += "the rest \(Self.milliseconds(max(0, rest))))"
+            frozen += " (until all stood still \(Units.milliseconds(Double(times.freezing))), "
+            frozen += "finding their memory \(Units.milliseconds(Double(times.memoryDump))), "
+            frozen += "writing it \(Units.milliseconds(Double(times.memoryWrite))), "
+            frozen += "the rest \(Units.milliseconds(Double(max(0, rest)))))"
         }
         let sizes = [
             ("memory", "memory"), ("tmpfs", "tmpfs"), ("deleted files", "deleted_files"), ("other", "other"),
@@ -77,10 +77,6 @@ package struct CheckpointReport {
             Processes: \(state.processes.count), with \(threads) threads and \(state.files.count) open files
 
             """
-    }
-
-    private static func milliseconds(_ microseconds: Int64) -> String {
-        Units.fixed(Double(microseconds) / 1000, 1) + " ms"
     }
 
     // MARK: Parts

@@ -25,6 +25,11 @@ package enum Units {
         return fixed(value, 2) + unit
     }
 
+    /// Microseconds as milliseconds: "1.5 ms".
+    package static func milliseconds(_ microseconds: Double) -> String {
+        fixed(microseconds / 1000, 1) + " ms"
+    }
+
     /// A number with so many decimals.
     package static func fixed(_ value: Double, _ decimals: Int) -> String {
         var scale: Int64 = 1

@@ -24,7 +24,7 @@ extension ContainerService {
             backupFiles.names(name)
             + backupsUnderWay.filter { $0.hasPrefix(name + "/") }.map { String($0.dropFirst(name.count + 1)) }
         var backup = InstanceBackup()
-        backup.name = post.name.isEmpty ? Self.freeBackupName(taken) : post.name
+        backup.name = post.name.isEmpty ? Names.free("backup", among: taken) : post.name
         backup.expiresAt = post.expiresAt ?? .zero
         backup.instanceOnly = post.instanceOnly || post.containerOnly
         backup.containerOnly = backup.instanceOnly
@@ -70,12 +70,6 @@ extension ContainerService {
 
     /// What the name of a backup's file ends in.
     static func suffix(ofBackup path: String) -> String { ImageCompression.of(path).suffix }
-
-    /// "backup0", "backup1"…: one above the highest there is.
-    private static func freeBackupName(_ taken: [String]) -> String {
-        let numbers = taken.compactMap { $0.hasPrefix("backup") ? Int($0.dropFirst(6)) : nil }
-        return "backup\((numbers.max() ?? -1) + 1)"
-    }
 
     private func createBackupNow(
         _ name: String, _ backup: InstanceBackup, _ compression: ImageCompression, passing: String,

@@ -88,9 +88,7 @@ extension ContainerService {
         let withStates = !index.states.isEmpty && !stateless
         if withStates {
             // Its processes know these addresses.
-            record.volatile = from.config.filter {
-                $0.key.hasPrefix("volatile.") && $0.key.hasSuffix(".hwaddr")
-            }
+            record.volatile = from.config.hardwareAddresses
         }
         try place(&record, asked: pool, former: index.pool)
         record = withAddresses(record)
@@ -149,7 +147,7 @@ extension ContainerService {
         if plan.withStates {
             let states = try await SavedStates(index, in: folder, context, handle)
             try states.apply(to: &record, &snapshots)
-            try requireIdentity(of: record, states)
+            try requireIdentity(of: record)
         }
         try await withRollback { rollback in
             // The rows come first: a daemon killed from here on finds in its journal what to remove.
@@ -213,7 +211,7 @@ extension ContainerService {
     }
 
     /// Refuses a container whose processes would meet others that have their ids or addresses.
-    private func requireIdentity(of record: ContainerRecord, _ states: SavedStates) throws {
+    private func requireIdentity(of record: ContainerRecord) throws {
         let advice = "; or leave its running states out (apus import --stateless)"
         guard ConfigValues.isTrue(expanded(record).config, "security.privileged") == (record.idmap == nil)
         else {

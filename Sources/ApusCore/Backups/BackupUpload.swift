@@ -22,19 +22,13 @@ public final class BackupUpload: Sendable {
     public func write(_ bytes: [UInt8]) throws {
         try file.withLock { file in
             guard let file else { throw ServiceError.failure("The upload of this backup has ended already") }
-            var written = 0
-            while written < bytes.count {
-                let count = bytes.withUnsafeBytes {
-                    Glibc.write(file.rawValue, $0.baseAddress?.advanced(by: written), bytes.count - written)
-                }
-                if count < 0 && errno == EINTR { continue }
-                if count < 0 {
-                    throw ServiceError(
-                        .tooLarge,
-                        "The backup cannot be written to \(folder): \(SystemError.reason(errno)). Make room there"
-                    )
-                }
-                written += count
+            do {
+                try file.write(bytes)
+            } catch let error as SystemError {
+                throw ServiceError(
+                    .tooLarge,
+                    "The backup cannot be written to \(folder): \(SystemError.reason(error.errno)). Make room there"
+                )
             }
         }
     }

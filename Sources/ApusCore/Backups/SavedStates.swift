@@ -63,7 +63,7 @@ struct SavedStates: Sendable {
         for part in index.states {
             let place: String
             if case .snapshotState(let snapshot) = part {
-                try Files.makeDirectories(directory.snapshotStates(name), mode: 0o700)
+                try directory.makeSnapshotStates(name)
                 place = directory.snapshotState(name, snapshot)
             } else {
                 place = directory.stoppedState(name)

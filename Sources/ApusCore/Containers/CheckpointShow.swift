@@ -98,10 +98,7 @@ extension CheckpointProcess {
         threads = process.threads.map(Int64.init)
         executable = process.executable
         self.cgroup = cgroup
-        let unit = cgroup.split(separator: "/").last { part in
-            [".service", ".scope", ".socket"].contains { part.hasSuffix($0) }
-        }
-        self.unit = unit.map(String.init) ?? ""
+        unit = SystemdUnit.name(inCgroups: cgroup) ?? ""
         memoryPrivate = process.memory.own
         memoryShared = process.memory.shared
         memoryFiles = process.memory.files

@@ -26,9 +26,7 @@ extension ContainerService {
         record.ephemeral = post.ephemeral
         record.config = post.config.filter { !$0.key.hasPrefix("volatile.") }
         if post.source.type == "migration" {
-            record.volatile = post.config.filter {
-                $0.key.hasPrefix("volatile.") && $0.key.hasSuffix(".hwaddr")
-            }
+            record.volatile = post.config.hardwareAddresses
             record.baseImage = post.source.baseImage
         }
         record.devices = post.devices

@@ -49,11 +49,6 @@ extension ContainerService {
         try? removeTree(context.directory.runtime(record.name))
     }
 
-    /// Where the running state of a snapshot is kept.
-    nonisolated func stateDirectory(_ name: String, _ snapshot: String) -> String {
-        context.directory.snapshotState(name, snapshot)
-    }
-
     /// Takes in the running state of a snapshot.
     func receiveState(
         of snapshot: String, of arrival: Arrival, over fs: any MessageSocket, _ rollback: Rollback,
@@ -61,9 +56,8 @@ extension ContainerService {
     ) async throws -> CheckpointRecord {
         let name = arrival.record.name
         try Volume.snapshot(container: name, name: snapshot).validate()
-        try Files.makeDirectories(context.directory.checkpoints(name), mode: 0o700)
-        try Files.makeDirectories(context.directory.snapshotStates(name), mode: 0o700)
-        let directory = stateDirectory(name, snapshot)
+        try context.directory.makeSnapshotStates(name)
+        let directory = context.directory.snapshotState(name, snapshot)
         rollback.add { try CheckpointStore.remove(directory: directory) }
         let limit = try Machine.room(in: context.directory.snapshotStates(name))
         return try await MoveStream.through(fs, count: count) {

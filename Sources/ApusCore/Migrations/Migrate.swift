@@ -134,9 +134,7 @@ extension Arrival {
             throw MigrationError(.protocolViolation, "the other host sent no description of the container")
         }
         record.createdAt = instance.createdAt
-        for (key, value) in instance.config where key.hasPrefix("volatile.") && key.hasSuffix(".hwaddr") {
-            record.volatile[key] = value
-        }
+        record.volatile.merge(instance.config.hardwareAddresses) { $1 }
         if record.baseImage.isEmpty { record.baseImage = instance.config["volatile.base_image"] ?? "" }
         if !ConfigValues.isTrue(instance.expandedConfig, "security.privileged"),
             let base = instance.config["volatile.idmap.base"].flatMap({ Int64($0) }), base > 0

@@ -33,11 +33,11 @@ extension ContainerService {
     private var moveDisk: String { context.directory.work + "/moves" }
 
     private func hasRoomInMemory(_ bytes: UInt64) -> Bool {
-        var space = statvfs()
         let mounts = (try? MountInfo.current()) ?? []
-        return mounts.last { $0.mountPoint == "/dev/shm" }?.type == "tmpfs"
-            && statvfs("/dev/shm", &space) == 0
-            && UInt64(space.f_bavail) * UInt64(space.f_frsize) > bytes && Machine.availableMemory > bytes
+        guard mounts.last(where: { $0.mountPoint == "/dev/shm" })?.type == "tmpfs",
+            let room = try? Machine.room(in: "/dev/shm")
+        else { return false }
+        return UInt64(room) > bytes && Machine.availableMemory > bytes
     }
 
     /// Removes a move's.

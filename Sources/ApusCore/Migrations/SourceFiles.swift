@@ -33,7 +33,7 @@ extension SourceMove {
 
     /// The running state of a snapshot, memory included.
     private func sendState(of snapshot: String, over fs: any MessageSocket) async throws {
-        let directory = containers.stateDirectory(plan.name, snapshot)
+        let directory = containers.context.directory.snapshotState(plan.name, snapshot)
         let number = try await announcePass {
             $0.snapshot = snapshot
             $0.state = true

@@ -104,9 +104,7 @@ enum PoolDrivers {
 
     /// A fifth of what is free, at least 5 and at most 30 GiB; but no more than there is.
     private static func defaultSize(_ path: String) -> Int64 {
-        var figures = statvfs()
-        guard statvfs(path, &figures) == 0 else { return 5 << 30 }
-        let free = Int64(figures.f_bavail) * Int64(figures.f_frsize)
+        guard let free = try? Machine.room(in: path) else { return 5 << 30 }
         let wanted = max(5 << 30, min(30 << 30, free / 5))
         return max(smallestFile, (min(wanted, free) >> 20) << 20)
     }

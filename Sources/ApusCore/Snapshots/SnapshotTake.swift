@@ -9,7 +9,7 @@ extension ContainerService {
     public func createSnapshot(_ name: String, _ post: InstanceSnapshotsPost) throws -> ApusAPI.Operation {
         let entry = try entry(name)
         let taken = Set(entry.snapshots.map(\.name))
-        let snapshot = post.name.isEmpty ? Self.freeSnapshotName(taken) : post.name
+        let snapshot = post.name.isEmpty ? Names.free("snap", among: taken) : post.name
         try Names.checkSnapshot(snapshot)
         guard !taken.contains(snapshot) else {
             throw ServiceError.conflict(
@@ -24,12 +24,6 @@ extension ContainerService {
         ) { handle in
             try await self.snapshotNow(name, snapshot, stateful: stateful, expiry: expiry, handle)
         }
-    }
-
-    /// "snap0", "snap1"…: one above the highest there is.
-    static func freeSnapshotName(_ taken: Set<String>) -> String {
-        let numbers = taken.compactMap { $0.hasPrefix("snap") ? Int($0.dropFirst(4)) : nil }
-        return "snap\((numbers.max() ?? -1) + 1)"
     }
 
     /// Takes a snapshot; the container's lock is held by the caller.
@@ -84,8 +78,7 @@ extension ContainerService {
         let checkpointer = try await context.checkpoints.checkpointer()
         let findings = try await checkpointer.preflight(subject(live))
         guard findings.isEmpty else { throw notCheckpointable(name, findings) }
-        try Files.makeDirectories(context.directory.checkpoints(name), mode: 0o700)
-        try Files.makeDirectories(context.directory.snapshotStates(name), mode: 0o700)
+        try context.directory.makeSnapshotStates(name)
         try await files.begin()
         let directory = context.directory.snapshotState(name, snapshot)
         let result = try await endingHarmed(live) {

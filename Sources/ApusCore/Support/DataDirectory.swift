@@ -58,6 +58,12 @@ public struct DataDirectory: Sendable {
     public func stoppedState(_ container: String) -> String { checkpoints(container) + "/state" }
     /// All saved states of a container's snapshots.
     public func snapshotStates(_ container: String) -> String { checkpoints(container) + "/snapshots" }
+    /// Makes the folder of a container's saved states of snapshots.
+    func makeSnapshotStates(_ container: String) throws {
+        for directory in [checkpoints(container), snapshotStates(container)] {
+            try Files.makeDirectories(directory, mode: 0o700)
+        }
+    }
     /// The saved state of a snapshot.
     public func snapshotState(_ container: String, _ snapshot: String) -> String {
         snapshotStates(container) + "/" + snapshot

@@ -21,6 +21,12 @@ public enum Names {
         try checkFileName(name, what: "snapshot")
     }
 
+    /// A name for what has got none: "snap0", "snap1"…, one above the highest there is.
+    static func free(_ prefix: String, among taken: some Sequence<String>) -> String {
+        let numbers = taken.compactMap { $0.hasPrefix(prefix) ? Int($0.dropFirst(prefix.count)) : nil }
+        return "\(prefix)\((numbers.max() ?? -1) + 1)"
+    }
+
     /// Refuses a backup's name that could not be a directory's.
     public static func checkBackup(_ name: String) throws {
         try checkFileName(name, what: "backup")
